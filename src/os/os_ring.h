@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* os_ring.h - where one thread's disk and socket operations complete.
+ *
+ * A ring belongs to one thread (its reactor). Submissions only prepare; os_ring_turn() hands
+ * everything prepared to the kernel at once, reaps completions, and may sleep. Completions call
+ * op_done() or op_wake() on the ops that were given; no other code runs inside os_ring_turn().
+ */
+#ifndef OS_OS_RING_H
+#define OS_OS_RING_H
+
+#include "os/os.h"
+
+#include <stdbool.h>
+
+struct os_ring;
+
+#define OS_WAIT_NOT	0 /* do not sleep */
+#define OS_WAIT_FOREVER UINT64_MAX
+
+struct os_ring_options {
+	uint32_t entries;	       /* submissions prepared between two turns */
+	uint32_t receive_buffer_count; /* power of two; shared by all sockets of the ring */
+	uint32_t receive_buffer_bytes;
+};
+
+int os_ring_create(struct os *os, const struct os_ring_options *options, struct os_ring **ret_ring)
+	__attribute__((warn_unused_result));
+
+/** Every disk operation and socket must be finished. NULL is allowed. */
+void os_ring_destroy(struct os_ring *ring);
+
+/**
+ * os_ring_turn - submit what is prepared, reap what is complete
+ * @wait_until_ns: OS_WAIT_NOT, OS_WAIT_FOREVER, or the os_clock_now_ns() time at which to return
+ *	even when nothing happened. Sleeps only while nothing is complete and no wake is pending.
+ * Return: how many completions were handled.
+ */
+uint32_t os_ring_turn(struct os_ring *ring, uint64_t wait_until_ns);
+
+/** True if a turn would find completions. Cheap, no system call: fit for spinning. */
+bool os_ring_has_completions(const struct os_ring *ring);
+
+/** Ends a sleep in os_ring_turn(), or the next one. Context: any thread, signal handlers too. */
+void os_ring_wake(struct os_ring *ring);
+
+/**
+ * os_ring_buffers_register - announce memory that disk I/O will use often
+ * Operations whose iovecs lie inside it may be faster; everything works without. A refusal by
+ * the system (limits) is not an error.
+ * Return: true if registered.
+ */
+bool os_ring_buffers_register(struct os_ring *ring, void *memory, size_t size_bytes);
+
+#endif
