@@ -35,7 +35,8 @@ struct os_disk_info {
 enum os_disk_op {
 	OS_DISK_READ,
 	OS_DISK_WRITE,
-	OS_DISK_FLUSH,	      /* all completed writes are durable afterwards */
+	OS_DISK_FLUSH, /* all completed writes are durable afterwards */
+	/* The next two: -EOPNOTSUPP where os_disk_info() says that it cannot. */
 	OS_DISK_DISCARD,      /* content is unspecified or zero afterwards */
 	OS_DISK_WRITE_ZEROES, /* content is zero afterwards; a file grows when needed */
 };
@@ -58,7 +59,8 @@ struct os_disk_io {
 /**
  * os_disk_open - open @path
  * @flags: of enum os_disk_flag.
- * Return: 0; -ENOENT, -EACCES, -EBUSY ...
+ * Return: 0; -ENOENT, -EACCES, -EBUSY ..., -ENOTBLK when it is neither a file nor a block device,
+ * -EMEDIUMTYPE when its logical blocks are neither 512 nor 4096 bytes.
  */
 int os_disk_open(struct os *os, const char *path, uint32_t flags, struct os_disk **ret_disk)
 	__attribute__((warn_unused_result));
@@ -70,7 +72,10 @@ void os_disk_close(struct os_disk *disk);
 int os_disk_info(struct os_disk *disk, struct os_disk_info *ret_info)
 	__attribute__((warn_unused_result));
 
-/** Makes a regular file at least @size_bytes long (sparse). Blocks: management only. */
+/**
+ * os_disk_grow - make a regular file at least @size_bytes long (sparse)
+ * Blocks: management only. Return: 0; -ENOTSUP when a block device is smaller; -ENOSPC ...
+ */
 int os_disk_grow(struct os_disk *disk, uint64_t size_bytes) __attribute__((warn_unused_result));
 
 /**

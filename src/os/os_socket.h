@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* os_socket.h - TCP streams over IPv4 and IPv6, and UNIX stream listeners for local tools.
+/* os_socket.h - TCP streams over IPv4 and IPv6.
  *
  * Receiving: bytes arrive in buffers that the ring's sockets share. The reader op is woken when
  * there is something to look at; it peeks, consumes what it can use, and what it leaves stays
  * with the socket. A socket whose reader does not consume stops taking buffers (bounded), so the
- * peer feels back-pressure and other sockets are not harmed.
+ * peer feels back-pressure and other sockets are not harmed: even when slow readers hold all
+ * shared buffers, every other socket goes on receiving, in smaller pieces.
  * Sending: one os_send at a time per socket, sent whole or failed.
  */
 #ifndef OS_OS_SOCKET_H
@@ -28,8 +29,9 @@ struct os_address {
 
 /**
  * os_address_parse - numeric IPv4 or IPv6 address and port
- * @host: without brackets; "" or "::" means any (dual stack).
- * Return: 0 or -EINVAL.
+ * @host: without brackets; "" or "::" means any (dual stack). A link-local address may carry a
+ *	numeric scope ("fe80::1%2").
+ * Return: 0 or -EINVAL, and @ret_address untouched.
  */
 int os_address_parse(const char *host, uint16_t port, struct os_address *ret_address)
 	__attribute__((warn_unused_result));
@@ -80,8 +82,9 @@ void os_connect_submit(struct os_ring *ring, struct os_connect *connect);
 void os_connect_cancel(struct os_ring *ring, struct os_connect *connect);
 
 /**
- * os_socket_start - begin to receive
- * @reader: woken (op_wake) when os_socket_peek() has something new to say.
+ * os_socket_start - begin to receive; again: change the reader
+ * @reader: woken (op_wake) when os_socket_peek() has something new to say, and now if it has
+ *	something already.
  */
 void os_socket_start(struct os_socket *socket, struct op *reader);
 
@@ -106,13 +109,16 @@ struct os_send {
 /** Sends all of it. The previous os_send of this socket must be done. */
 void os_socket_send(struct os_socket *socket, struct os_send *send);
 
+/** Both ends' addresses; IPv4 on a dual stack listener is shown as IPv4. */
 void os_socket_peer(const struct os_socket *socket, struct os_address *ret_address);
 void os_socket_local(const struct os_socket *socket, struct os_address *ret_address);
 
 /**
  * os_socket_close - end the connection (pending sends are aborted)
  * A send in flight still gets its op_done(), before @parent gets its own; after that the system
- * touches no memory of the owner and @socket is gone. The reader is not woken any more.
+ * touches no memory of the owner and @socket is gone. The reader is not woken any more; a wake
+ * that it has already stays in its queue (op_unwake() before it is freed). @parent may be NULL.
+ * Bytes sent before still reach the peer, followed by the end; a detached socket may be closed too.
  */
 void os_socket_close(struct os_socket *socket, struct op *parent);
 
