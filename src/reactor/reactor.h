@@ -50,6 +50,12 @@ void reactor_stop(struct reactor *reactor);
  */
 bool reactor_turn(struct reactor *reactor, bool may_sleep);
 
+/**
+ * reactor_due_ns - when it has something to do of its own, completions of its ring aside
+ * Return: 0 now (ops or messages wait), else the deadline of the next timer, or UINT64_MAX.
+ */
+uint64_t reactor_due_ns(const struct reactor *reactor);
+
 struct os *reactor_os(struct reactor *reactor);
 struct os_ring *reactor_ring(struct reactor *reactor);
 uint32_t reactor_index(const struct reactor *reactor);
@@ -63,12 +69,17 @@ struct op_queue *reactor_late(struct reactor *reactor);
 /** Monotonic time, read once a turn. */
 uint64_t reactor_now_ns(const struct reactor *reactor);
 
-/* A timer; embed. Owner thread only. */
+/* A timer; embed. Owner thread only. Timers of one deadline expire in the order of arming. */
 struct reactor_timer {
 	void (*expired)(struct reactor_timer *timer);
-	uint64_t deadline_ns;	 /* private */
-	uint32_t heap_index;	 /* private: 0 while not armed */
-	struct reactor *reactor; /* private */
+	/* private */
+	struct reactor *reactor;
+	uint64_t deadline_ns;
+	uint64_t sequence;
+	bool is_armed;
+	struct reactor_timer *child;	/* links of a pairing heap */
+	struct reactor_timer *sibling;	/* next child of the same parent */
+	struct reactor_timer *previous; /* sibling before, or the parent of a first child */
 };
 
 void reactor_timer_init(struct reactor_timer *timer, struct reactor *reactor,
