@@ -10,7 +10,12 @@
  *  1. bdev_submit() neither fails nor calls back; the io's parent gets exactly one op_done(),
  *     perhaps already before bdev_submit() returns.
  *  2. An io's memory and its buffers belong to the driver from submit to op_done(), not longer.
- *  3. A bdev is destroyed only when its last channel is closed.
+ *  3. A bdev is destroyed only when it is unused: no channel is open, nobody has claimed it, and
+ *     no reference to it (bdev_registry.h) is held.
+ *  4. Once it was announced as removed, no channel can be opened and every submission is answered
+ *     IO_DEVICE_GONE without reaching the driver.
+ *
+ * Latencies are measured with the reactor's clock, which is read once a turn.
  */
 #ifndef BLOCK_BDEV_H
 #define BLOCK_BDEV_H
@@ -103,7 +108,7 @@ struct bdev {
 	uint32_t block_bytes; /* 512 or 4096 */
 	uint32_t physical_block_bytes;
 	uint64_t block_count;
-	uint32_t memory_alignment; /* iovec bases need it; 1: none */
+	uint32_t memory_alignment; /* iovec bases and lengths need it, a power of two; 1: none */
 	bool can_unmap;
 	bool can_write_zeroes; /* natively; else the gate's callers write zeroes */
 	bool can_compare;      /* natively and atomically */
@@ -113,8 +118,12 @@ struct bdev {
 	char uri[URI_TEXT_BYTES_SHOWN]; /* as created; "" when not by URI */
 	/* private to block/ */
 	char claimed_by[NAME_BYTES_MAX]; /* "" when unclaimed */
-	_Atomic uint32_t channel_count;
+	_Atomic uint32_t channel_count;	 /* and a flag: read it with bdev_channel_count() */
 	_Atomic bool is_removed;
+	uint32_t reference_count;
+	struct op *unused_waiter;
+	bool is_unused_message_due;
+	struct reactor_message unused_message;
 	struct list_node listeners;
 	struct list_node channels; /* guarded by the lock below: management and statistics only */
 	struct list_node registry_link;
@@ -155,16 +164,46 @@ void bdev_submit(struct bdev_channel *channel, struct bdev_io *io);
 /** For drivers: sets the status, counts, op_done(io->parent). Context: channel's reactor. */
 void bdev_io_done(struct bdev_io *io, enum io_status status);
 
-/** Return: 0, or -EBUSY when somebody else has it. Context: main reactor. */
+/** Channels open now, on all reactors. Context: any thread. */
+uint32_t bdev_channel_count(const struct bdev *bdev);
+
+/** True once BDEV_REMOVED was announced. Context: any thread. */
+bool bdev_is_removed(const struct bdev *bdev);
+
+/**
+ * bdev_claim - make @owner the only one that may use @bdev
+ * Claiming again by the same owner changes nothing. Opening a channel needs no claim: that owners
+ * respect each other's is up to them.
+ * Return: 0, or -EBUSY when somebody else has it. Context: main reactor.
+ */
 int bdev_claim(struct bdev *bdev, const char *owner) __attribute__((warn_unused_result));
 void bdev_unclaim(struct bdev *bdev);
 
+/**
+ * bdev_ref - hold @bdev as a bdev:/// URI does (bdev_registry.h)
+ * Until bdev_unref() it is not destroyed; its device may still go away (BDEV_REMOVED).
+ * Context: main reactor.
+ */
+void bdev_ref(struct bdev *bdev);
+void bdev_unref(struct bdev *bdev);
+
+/**
+ * bdev_wait_unused - wait until nothing uses @bdev any more
+ * For providers: after bdev_registry_remove() and bdev_notify(BDEV_REMOVED) its users close their
+ * channels, drop claims and references; then op_done(@parent) comes and the memory is the
+ * provider's alone. One waiter at a time. Call op_wait(@parent) before. Context: main reactor.
+ */
+void bdev_wait_unused(struct bdev *bdev, struct op *parent);
+
 /** Context: main reactor. */
 void bdev_listen(struct bdev *bdev, struct bdev_listener *listener);
-void bdev_unlisten(struct bdev_listener *listener);
+void bdev_unlisten(struct bdev_listener *listener); /* fine when it listens no more */
 
-/** For drivers: tells the listeners. Context: main reactor. */
+/** For drivers: tells the listeners; removal is announced once. Context: main reactor. */
 void bdev_notify(struct bdev *bdev, enum bdev_event event);
+
+/** For drivers: the device has grown. Sets the size, tells the listeners. Context: main reactor. */
+void bdev_grow(struct bdev *bdev, uint64_t block_count);
 
 /** Sum over open and closed channels. Context: any thread. */
 void bdev_stats(struct bdev *bdev, struct bdev_stats *ret_stats);

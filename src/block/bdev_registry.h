@@ -3,6 +3,16 @@
  *
  * Drivers announce the URI schemes that they serve; the registry parses, checks duplicates, lets
  * the driver open the device, and lists it. Main reactor only.
+ *
+ * Two ways to hold a bdev:
+ *  - Most URIs make a new bdev. Whoever created it destroys it.
+ *  - `bdev:///name` and `loopback:///name` mean a bdev that somebody else made. Creating such a URI
+ *    gives back that very bdev with create->is_reference set, and holds a reference on it. The
+ *    reference is given back by bdev_destroy_submit() with destroy->is_reference set, which
+ *    leaves the bdev alone. As long as references are held the bdev itself cannot be destroyed
+ *    (-EBUSY), so that forgetting the flag destroys nothing.
+ * A caller that has no place to remember a reference (a management command that names an alias)
+ * gives it back at once.
  */
 #ifndef BLOCK_BDEV_REGISTRY_H
 #define BLOCK_BDEV_REGISTRY_H
@@ -25,6 +35,13 @@ struct bdev_driver {
 	void (*create)(struct bdev_create *create);
 	struct list_node link; /* private */
 	void *user;	       /* the driver's own context */
+	/**
+	 * create() is also called when the name is taken, with create->bdev set to the one that
+	 * exists; leaving it there with result 0 means that one. Otherwise the answer is -EEXIST.
+	 */
+	bool handles_existing;
+	/** Frees the driver with its registry. NULL: nothing to free. */
+	void (*release)(struct bdev_driver *driver);
 };
 
 struct bdev_create {
@@ -34,6 +51,7 @@ struct bdev_create {
 	int result;		      /* 0; -EINVAL, -ENOENT, -ENODEV, -EEXIST, ... */
 	char error[ERROR_TEXT_BYTES]; /* one sentence: object, reason, way out */
 	struct bdev *bdev;	      /* when result is 0; also for -EEXIST: the one that exists */
+	bool is_reference;	      /* @bdev is somebody else's, a reference to it is held */
 	/* for drivers */
 	struct uri uri;
 	char name[NAME_BYTES_MAX];
@@ -43,12 +61,15 @@ struct bdev_create {
 	struct op op;
 	struct op *caller;
 	int step;
+	struct list_node link;
+	struct bdev *unlisted; /* made, but could not be listed: goes away again */
 };
 
 struct bdev_destroy {
 	struct op *parent; /* gets one op_done() */
 	struct bdev *bdev;
-	int result; /* 0, or -EBUSY while claimed or channels are open */
+	bool is_reference; /* gives a reference back; @bdev stays */
+	int result;	   /* 0; -EBUSY while claimed, referred to or channels are open; -ENOTSUP */
 	char error[ERROR_TEXT_BYTES];
 };
 
@@ -61,9 +82,11 @@ struct reactor *bdev_registry_main(struct bdev_registry *registry);
 
 void bdev_registry_add_driver(struct bdev_registry *registry, struct bdev_driver *driver);
 
-/** Lists a bdev that its provider made without a URI. Return: 0 or -EEXIST (name or uuid). */
+/** Lists a bdev that its provider made without a URI (after bdev_init()). Return: 0 or -EEXIST
+ * (name or uuid). */
 int bdev_registry_add(struct bdev_registry *registry, struct bdev *bdev)
 	__attribute__((warn_unused_result));
+/** Takes it off the list. Its provider frees it after bdev_wait_unused(). */
 void bdev_registry_remove(struct bdev_registry *registry, struct bdev *bdev);
 
 /** @create->parent waits (op_wait) before. Fill registry, uri_text, parent. */
@@ -89,7 +112,7 @@ int bdev_null_register(struct bdev_registry *registry) __attribute__((warn_unuse
 int bdev_uring_register(struct bdev_registry *registry) __attribute__((warn_unused_result));
 /** bdev:///name and loopback:///name: refer to a bdev that exists. */
 int bdev_loopback_register(struct bdev_registry *registry) __attribute__((warn_unused_result));
-/** pcie://: answers that it is not supported and what to use instead. */
+/** pcie:///: answers that it is not supported and what to use instead. */
 int bdev_pcie_register(struct bdev_registry *registry) __attribute__((warn_unused_result));
 
 #endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* range_lock.c - shared and exclusive locks on runs of blocks, served in arrival order.
+ *
+ * Two locks conflict when their ranges overlap and at least one of them is exclusive. A newcomer
+ * waits when it conflicts with a granted lock or with one that already waits, so nobody is
+ * overtaken by somebody who would keep it waiting longer; those that do not conflict pass freely.
+ *
+ * Invariants:
+ *  1. No two granted locks conflict.
+ *  2. Whoever waits conflicts with a granted lock, or with one that waits before it.
+ *  3. op_wait() and op_done() of a parent pair up: both for a lock that had to wait, none else.
+ *
+ * While nothing is locked exclusively, which is nearly always, a shared lock costs one list
+ * insertion. Lists are as long as the I/O in flight of one volume.
+ */
+#include "block/range_lock.h"
+
+static bool locks_conflict(const struct range_lock *one, const struct range_lock *other)
+{
+	return (one->is_exclusive || other->is_exclusive) &&
+	       block_range_overlaps(one->range, other->range);
+}
+
+/* Looks at members of @head from its begin up to @end, which is not looked at. */
+static bool list_conflicts(struct list_node *head, const struct list_node *end,
+			   const struct range_lock *lock)
+{
+	for (struct list_node *node = head->next; node != end; node = node->next) {
+		if (locks_conflict(list_entry(node, struct range_lock, link), lock))
+			return true;
+	}
+	return false;
+}
+
+/* @end is the place of @lock in the line of those who wait, or the end of the line. */
+static bool lock_must_wait(struct range_locks *locks, const struct list_node *end,
+			   const struct range_lock *lock)
+{
+	if (list_conflicts(&locks->granted_exclusive, &locks->granted_exclusive, lock))
+		return true;
+	if (lock->is_exclusive &&
+	    list_conflicts(&locks->granted_shared, &locks->granted_shared, lock))
+		return true;
+	return list_conflicts(&locks->waiting, end, lock);
+}
+
+static void lock_grant(struct range_locks *locks, struct range_lock *lock)
+{
+	ASSERT(!lock->is_granted);
+	ASSERT_SLOW(!list_conflicts(&locks->granted_exclusive, &locks->granted_exclusive, lock));
+	ASSERT_SLOW(!list_conflicts(&locks->granted_shared, &locks->granted_shared, lock));
+
+	lock->is_granted = true;
+	list_push_back(lock->is_exclusive ? &locks->granted_exclusive : &locks->granted_shared,
+		       &lock->link);
+}
+
+void range_locks_init(struct range_locks *locks)
+{
+	list_init(&locks->granted_exclusive);
+	list_init(&locks->granted_shared);
+	list_init(&locks->waiting);
+}
+
+bool range_locks_is_empty(const struct range_locks *locks)
+{
+	return list_is_empty(&locks->granted_exclusive) && list_is_empty(&locks->granted_shared) &&
+	       list_is_empty(&locks->waiting);
+}
+
+void range_lock(struct range_locks *locks, struct range_lock *lock)
+{
+	ASSERT(lock->range.count > 0);
+	ASSERT(lock->range.first + lock->range.count > lock->range.first);
+
+	list_init(&lock->link);
+	lock->is_granted = false;
+	if (lock_must_wait(locks, &locks->waiting, lock)) {
+		ASSERT(lock->parent != NULL);
+		op_wait(lock->parent);
+		list_push_back(&locks->waiting, &lock->link);
+		return;
+	}
+	lock_grant(locks, lock);
+}
+
+void range_unlock(struct range_locks *locks, struct range_lock *lock)
+{
+	ASSERT(lock->is_granted);
+	ASSERT(!list_is_empty(&lock->link));
+
+	list_remove(&lock->link);
+	lock->is_granted = false;
+	list_for_each (node, &locks->waiting) {
+		struct range_lock *waiter = list_entry(node, struct range_lock, link);
+
+		if (!locks_conflict(waiter, lock) || lock_must_wait(locks, node, waiter))
+			continue;
+		list_remove(node);
+		lock_grant(locks, waiter);
+		op_done(waiter->parent);
+	}
+}
