@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net.c - ordered byte streams between machines, and what can go wrong with them.
+ *
+ * Invariants:
+ *  1. Bytes arrive in order, once, or the connection ends; nothing is skipped.
+ *  2. in_flight_bytes of an end + received_bytes of its peer <= window.
+ *  3. A connection exists while at least one end is open.
+ */
+#include "sim/net_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_BYTES_MIN (16 * 1024)
+#define WINDOW_BYTES_MAX (512 * 1024)
+#define PAUSE_NS_FIRST	 (200 * SIM_MS)
+#define PAUSE_NS_MAX	 (3 * SIM_S)
+#define RESET_SPREAD_NS	 SIM_MS
+#define CORRUPT_WHOLE	 1000000
+#define SMALL_BYTES_MAX	 100
+#define MIDDLE_BYTES_MAX 4096
+
+struct sim_link *sim_net_link(struct sim_process *from, struct sim_process *to)
+{
+	ASSERT(from->sim == to->sim);
+	return &from->sim->links[from->index][to->index];
+}
+
+uint64_t net_latency_ns(struct sim_process *from, struct sim_process *to)
+{
+	const struct sim_link *link = sim_net_link(from, to);
+
+	return sim_draw(from->sim, link->latency_ns_min, link->latency_ns_max);
+}
+
+bool net_is_blocked(struct sim_process *from, struct sim_process *to)
+{
+	return sim_net_link(from, to)->is_blocked || !to->has_power || !from->has_power;
+}
+
+static void segments_free(struct list_node *segments)
+{
+	list_for_each (node, segments) {
+		list_remove(node);
+		free(list_entry(node, struct segment, link));
+	}
+}
+
+static void connection_free(struct connection *connection)
+{
+	for (int i = 0; i < 2; i++) {
+		struct end *end = &connection->ends[i];
+
+		ASSERT(!end->is_open);
+		segments_free(&end->received);
+		segments_free(&end->in_flight);
+		sim_event_cancel(connection->sim, &end->delivery);
+		sim_event_cancel(connection->sim, &end->window);
+		sim_event_cancel(connection->sim, &end->reset);
+	}
+	list_remove(&connection->link);
+	free(connection);
+}
+
+static void connection_free_if_over(struct connection *connection)
+{
+	if (!connection->ends[0].is_open && !connection->ends[1].is_open)
+		connection_free(connection);
+}
+
+/* Nothing more comes or goes at this end; bytes received before stay readable. */
+static void end_fail(struct end *end, int error)
+{
+	if (!end->is_open || end->error != 0)
+		return;
+	sim_trace(end->connection->sim, "end failed", end->connection->id, end->index,
+		  (uint64_t)(int64_t)error);
+	end->error = error;
+	segments_free(&end->in_flight);
+	end->in_flight_bytes = 0;
+	sim_event_cancel(end->connection->sim, &end->delivery);
+	if (end->socket != NULL) {
+		socket_send_finish(end->socket, error);
+		socket_notify(end->socket);
+	}
+}
+
+static void reset_fire(struct sim_event *event)
+{
+	struct end *end = container_of(event, struct end, reset);
+
+	/* A reset that is lost is not repeated: the end learns when it sends. */
+	if (!net_is_blocked(end_peer(end)->process, end->process))
+		end_fail(end, -ECONNRESET);
+}
+
+static void reset_send(struct end *to)
+{
+	struct sim *sim = to->connection->sim;
+
+	sim_event_schedule(sim, &to->reset, net_latency_ns(end_peer(to)->process, to->process));
+}
+
+/* Tries again later, or gives up after a long time. */
+static void delivery_retry(struct end *sender)
+{
+	struct sim *sim = sender->connection->sim;
+
+	if (sender->blocked_since_ns == 0) {
+		sender->blocked_since_ns = sim->now_ns;
+		sender->pause_ns = PAUSE_NS_FIRST;
+	}
+	if (sim->now_ns - sender->blocked_since_ns > NET_GIVE_UP_NS) {
+		end_fail(sender, -ETIMEDOUT);
+		return;
+	}
+	sim_event_schedule(sim, &sender->delivery,
+			   sim_draw(sim, sender->pause_ns / 2, sender->pause_ns));
+	sender->pause_ns *= 2;
+	if (sender->pause_ns > PAUSE_NS_MAX)
+		sender->pause_ns = PAUSE_NS_MAX;
+}
+
+static void segment_arrive(struct end *receiver, struct segment *segment)
+{
+	struct sim *sim = receiver->connection->sim;
+	const struct sim_link *link = sim_net_link(end_peer(receiver)->process, receiver->process);
+
+	if (segment->is_fin) {
+		receiver->is_fin_received = true;
+		free(segment);
+		return;
+	}
+	if (sim_chance(sim, link->corrupt_chance, CORRUPT_WHOLE)) {
+		uint64_t place = prng_below(&sim->prng, segment->size);
+
+		segment->bytes[place] ^= (uint8_t)sim_draw(sim, 1, 255);
+		sim_trace(sim, "corrupted", receiver->connection->id, place, 0);
+	}
+	list_push_back(&receiver->received, &segment->link);
+	receiver->received_bytes += segment->size;
+}
+
+static void delivery_fire(struct sim_event *event)
+{
+	struct end *sender = container_of(event, struct end, delivery);
+	struct end *receiver = end_peer(sender);
+	struct sim *sim = sender->connection->sim;
+	uint32_t bytes = 0;
+
+	if (net_is_blocked(sender->process, receiver->process) && sender->process->has_power) {
+		delivery_retry(sender);
+		return;
+	}
+	sender->blocked_since_ns = 0;
+	if (!receiver->is_open || receiver->error != 0) {
+		segments_free(&sender->in_flight);
+		sender->in_flight_bytes = 0;
+		reset_send(sender);
+		return;
+	}
+	for (;;) {
+		struct list_node *node = list_first(&sender->in_flight);
+		struct segment *segment;
+
+		if (node == NULL)
+			break;
+		segment = list_entry(node, struct segment, link);
+		if (segment->deliver_ns > sim->now_ns) {
+			sim_event_schedule(sim, &sender->delivery,
+					   segment->deliver_ns - sim->now_ns);
+			break;
+		}
+		list_remove(node);
+		sender->in_flight_bytes -= segment->size;
+		bytes += segment->size;
+		segment_arrive(receiver, segment);
+	}
+	sim_trace(sim, "deliver", sender->connection->id, sender->index, bytes);
+	if (receiver->socket != NULL)
+		socket_notify(receiver->socket);
+}
+
+static void segment_send(struct end *end, struct segment *segment)
+{
+	struct sim *sim = end->connection->sim;
+	struct end *peer = end_peer(end);
+	const struct sim_link *link = sim_net_link(end->process, peer->process);
+	uint64_t at = sim->now_ns + net_latency_ns(end->process, peer->process);
+
+	if (at < end->last_deliver_ns)
+		at = end->last_deliver_ns;
+	at += segment->size * link->ns_per_kib / 1024;
+	end->last_deliver_ns = at;
+	segment->deliver_ns = at;
+	list_init(&segment->link);
+	list_push_back(&end->in_flight, &segment->link);
+	end->in_flight_bytes += segment->size;
+	if (!sim_event_is_scheduled(&end->delivery))
+		sim_event_schedule(sim, &end->delivery, at - sim->now_ns);
+}
+
+static uint32_t segment_size_draw(struct sim *sim)
+{
+	uint64_t kind = sim_draw(sim, 0, 15);
+
+	if (kind == 0)
+		return (uint32_t)sim_draw(sim, 1, SMALL_BYTES_MAX);
+	if (kind < 4)
+		return (uint32_t)sim_draw(sim, SMALL_BYTES_MAX, MIDDLE_BYTES_MAX);
+	return (uint32_t)sim_draw(sim, MIDDLE_BYTES_MAX, NET_SEGMENT_BYTES_MAX);
+}
+
+void net_end_pump(struct end *end)
+{
+	struct sim *sim = end->connection->sim;
+	struct end *peer = end_peer(end);
+
+	while (end->socket != NULL && end->socket->send != NULL) {
+		uint32_t used = end->in_flight_bytes + peer->received_bytes;
+		uint32_t size = segment_size_draw(sim);
+		struct segment *segment;
+
+		if (end->error != 0) {
+			socket_send_finish(end->socket, end->error);
+			return;
+		}
+		if (used >= end->connection->window_bytes)
+			return;
+		if (size > end->connection->window_bytes - used)
+			size = end->connection->window_bytes - used;
+		segment = sim_allocate(sizeof(*segment) + size);
+		segment->size = socket_send_take(end->socket, segment->bytes, size);
+		if (segment->size == 0) {
+			free(segment);
+			socket_send_finish(end->socket, 0);
+			return;
+		}
+		segment_send(end, segment);
+	}
+}
+
+static void window_fire(struct sim_event *event)
+{
+	struct end *end = container_of(event, struct end, window);
+
+	if (net_is_blocked(end_peer(end)->process, end->process))
+		sim_event_schedule(end->connection->sim, event, PAUSE_NS_FIRST);
+	else
+		net_end_pump(end);
+}
+
+void net_end_consumed(struct end *end)
+{
+	struct end *sender = end_peer(end);
+
+	if (sender->is_open && !sim_event_is_scheduled(&sender->window))
+		sim_event_schedule(end->connection->sim, &sender->window,
+				   net_latency_ns(end->process, sender->process));
+}
+
+struct connection *net_connection_create(struct sim_process *client, struct sim_process *server)
+{
+	struct connection *connection = sim_allocate(sizeof(*connection));
+	struct sim *sim = client->sim;
+
+	connection->sim = sim;
+	connection->id = sim->connection_id_next++;
+	connection->window_bytes = (uint32_t)sim_draw(sim, WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
+	list_init(&connection->link);
+	list_push_back(&sim->connections, &connection->link);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct end *end = &connection->ends[i];
+
+		end->connection = connection;
+		end->index = i;
+		end->process = i == 0 ? client : server;
+		end->is_open = true;
+		list_init(&end->backlog_link);
+		list_init(&end->received);
+		list_init(&end->in_flight);
+		end->delivery.fire = delivery_fire;
+		end->window.fire = window_fire;
+		end->reset.fire = reset_fire;
+	}
+	sim_trace(sim, "connect", connection->id, client->index, server->index);
+	return connection;
+}
+
+void net_end_close(struct end *end, bool is_hard)
+{
+	struct connection *connection = end->connection;
+
+	ASSERT(end->is_open);
+	sim_trace(connection->sim, "close", connection->id, end->index, is_hard);
+	end->is_open = false;
+	end->socket = NULL;
+	if (end->listener != NULL) {
+		end->listener->backlog_count--;
+		list_remove(&end->backlog_link);
+		end->listener = NULL;
+	}
+	if (is_hard || !list_is_empty(&end->received) || end->error != 0) {
+		segments_free(&end->in_flight);
+		end->in_flight_bytes = 0;
+		sim_event_cancel(connection->sim, &end->delivery);
+		if (end->error == 0)
+			reset_send(end_peer(end));
+	} else {
+		struct segment *fin = sim_allocate(sizeof(*fin));
+
+		fin->is_fin = true;
+		segment_send(end, fin);
+	}
+	segments_free(&end->received);
+	end->received_bytes = 0;
+	connection_free_if_over(connection);
+}
+
+/* The machine fell silent: what is in the air may still arrive. */
+static void end_vanish(struct end *end)
+{
+	struct connection *connection = end->connection;
+
+	end->is_open = false;
+	end->socket = NULL;
+	end->listener = NULL;
+	list_init(&end->backlog_link);
+	if (sim_chance(connection->sim, 1, 2)) {
+		segments_free(&end->in_flight);
+		end->in_flight_bytes = 0;
+		sim_event_cancel(connection->sim, &end->delivery);
+	}
+	segments_free(&end->received);
+	end->received_bytes = 0;
+	connection_free_if_over(connection);
+}
+
+void sim_net_process_crashed(struct sim_process *process, enum sim_crash crash)
+{
+	connects_abandon(process);
+	list_for_each (node, &process->sim->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+		struct end *mine[2] = {NULL, NULL};
+
+		for (int i = 0; i < 2; i++) {
+			struct end *end = &connection->ends[i];
+
+			if (end->process == process && end->is_open)
+				mine[i] = end;
+		}
+		/* The connection is freed with its last open end. */
+		for (int i = 0; i < 2; i++) {
+			if (mine[i] == NULL)
+				continue;
+			if (crash == SIM_POWER_CUT)
+				end_vanish(mine[i]);
+			else
+				net_end_close(mine[i], false);
+		}
+	}
+	/* Their memory goes with the process. */
+	list_init(&process->sockets);
+	list_init(&process->listeners);
+}
+
+void sim_net_free_all(struct sim *sim)
+{
+	ASSERT(list_is_empty(&sim->connections));
+}
+
+/* ---- faults ---- */
+
+void sim_net_block(struct sim_process *one, struct sim_process *other, bool is_blocked)
+{
+	sim_trace(one->sim, is_blocked ? "block" : "unblock", one->index, other->index, 0);
+	sim_net_link(one, other)->is_blocked = is_blocked;
+	sim_net_link(other, one)->is_blocked = is_blocked;
+}
+
+void sim_net_heal(struct sim *sim)
+{
+	sim_trace(sim, "heal", 0, 0, 0);
+	for (uint32_t i = 0; i < sim->process_count; i++) {
+		for (uint32_t j = 0; j < sim->process_count; j++) {
+			struct sim_link *link = &sim->links[i][j];
+
+			link->is_blocked = false;
+			link->corrupt_chance = 0;
+			link->latency_ns_max = link->latency_ns_min * 10;
+		}
+		sim->processes[i]->is_refusing = false;
+	}
+}
+
+static void connection_reset(struct connection *connection)
+{
+	struct sim *sim = connection->sim;
+
+	sim_trace(sim, "fault: reset", connection->id, 0, 0);
+	for (int i = 0; i < 2; i++)
+		sim_event_schedule(sim, &connection->ends[i].reset,
+				   sim_draw(sim, 0, RESET_SPREAD_NS));
+}
+
+uint32_t sim_net_connection_count(const struct sim *sim)
+{
+	uint32_t count = 0;
+
+	list_for_each (node, &sim->connections)
+		count++;
+	return count;
+}
+
+bool sim_net_reset_one(struct sim *sim)
+{
+	uint32_t count = sim_net_connection_count(sim);
+	uint64_t chosen;
+
+	if (count == 0)
+		return false;
+	chosen = prng_below(&sim->prng, count);
+	list_for_each (node, &sim->connections) {
+		if (chosen-- == 0) {
+			connection_reset(list_entry(node, struct connection, link));
+			break;
+		}
+	}
+	return true;
+}
+
+uint32_t sim_net_reset_between(struct sim_process *one, struct sim_process *other)
+{
+	uint32_t count = 0;
+
+	list_for_each (node, &one->sim->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+		struct sim_process *client = connection->ends[0].process;
+		struct sim_process *server = connection->ends[1].process;
+
+		if ((client == one && server == other) || (client == other && server == one)) {
+			connection_reset(connection);
+			count++;
+		}
+	}
+	return count;
+}
+
+void sim_net_refuse(struct sim_process *process, bool is_refusing)
+{
+	process->is_refusing = is_refusing;
+}
