@@ -38,6 +38,7 @@ static void stats_count(struct bdev_io_stats *stats, const struct bdev_io *io)
 	const struct bdev_channel *channel = io->channel;
 	uint64_t latency_ns = reactor_now_ns(channel->reactor) - io->submitted_ns;
 
+	ASSERT(latency_ns <= INT64_MAX); /* the clock does not go back */
 	if (io->type != IO_FLUSH)
 		counter_add(&stats->bytes, io->range.count * channel->bdev->block_bytes);
 	if (io->status != IO_OK && io->status != IO_COMPARE_FAILED)
@@ -194,6 +195,7 @@ void bdev_listen(struct bdev *bdev, struct bdev_listener *listener)
 
 void bdev_unlisten(struct bdev_listener *listener)
 {
+	ASSERT(listener->link.next != NULL); /* it did listen once */
 	list_remove(&listener->link);
 }
 
@@ -214,6 +216,7 @@ void bdev_notify(struct bdev *bdev, enum bdev_event event)
 	while ((node = list_pop_front(&waiting)) != NULL) {
 		struct bdev_listener *listener = list_entry(node, struct bdev_listener, link);
 
+		ASSERT(listener->event != NULL);
 		list_push_back(&bdev->listeners, node);
 		listener->event(listener, bdev, event);
 	}
@@ -299,6 +302,7 @@ void bdev_channel_close(struct bdev_channel *channel)
 	ASSERT(channel->inflight == 0);
 	ASSERT(!list_is_empty(&channel->link));
 	bdev = channel->bdev;
+	ASSERT(bdev_channel_count(bdev) > 0);
 	bdev_lock(bdev);
 	list_remove(&channel->link);
 	stats_merge(&bdev->closed_stats, &channel->stats);

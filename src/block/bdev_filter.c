@@ -129,6 +129,8 @@ static bool cell_read(struct rule_cell *cell, struct filter_rule *ret_rule)
 
 static bool rule_matches(const struct filter_rule *rule, const struct bdev_io *io)
 {
+	ASSERT(rule->type_mask != 0);
+	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
 	if ((rule->type_mask & (1u << io->type)) == 0)
 		return false;
 	if (rule->range.count == 0 || io->type == IO_FLUSH)
@@ -154,6 +156,7 @@ static bool rule_find(struct filter_bdev *filter, const struct bdev_io *io,
 	for (; order != 0; order >>= ORDER_BITS) {
 		struct rule_cell *cell = &filter->cells[(order & ORDER_MASK) - 1];
 
+		ASSERT((order & ORDER_MASK) != 0 && (order & ORDER_MASK) <= FILTER_RULES_MAX);
 		if (cell_read(cell, ret_rule) && rule_matches(ret_rule, io) &&
 		    cell_hit(cell, ret_rule))
 			return true;
@@ -168,6 +171,7 @@ static enum filter_step filter_judge(struct filter_io *request)
 	struct filter_bdev *filter =
 		container_of(request->upper->channel->bdev, struct filter_bdev, bdev);
 
+	ASSERT(op_is_idle(&request->op));
 	request->is_matched = rule_find(filter, request->upper, &request->rule);
 	if (!request->is_matched)
 		return FILTER_LOWER;
@@ -187,7 +191,11 @@ static enum filter_step filter_judge(struct filter_io *request)
 
 static void filter_timer_expired(struct reactor_timer *timer)
 {
-	op_done(&container_of(timer, struct filter_io, timer)->op);
+	struct filter_io *request = container_of(timer, struct filter_io, timer);
+
+	ASSERT(request->step == FILTER_LOWER); /* what comes after the pause */
+	ASSERT(request->rule.action == FILTER_DELAY);
+	op_done(&request->op);
 }
 
 static enum op_flow filter_pause(struct filter_io *request)
@@ -211,6 +219,8 @@ static enum op_flow filter_lower(struct filter_io *request)
 	const struct bdev_io *upper = request->upper;
 	struct bdev_io *lower = &request->lower;
 
+	ASSERT(list_is_empty(&request->link));
+	ASSERT(op_is_idle(&request->op));
 	/* Field by field: the driver's bytes need no clearing. */
 	lower->parent = &request->op;
 	lower->type = upper->type;
@@ -233,6 +243,7 @@ static void io_corrupt(const struct bdev_io *io)
 
 static enum io_status filter_status(const struct filter_io *request)
 {
+	ASSERT(request->step == FILTER_REPLY);
 	if (!request->is_matched)
 		return request->lower.status;
 	if (request->rule.action == FILTER_FAIL || request->rule.action == FILTER_FAIL_AFTER)
@@ -250,6 +261,7 @@ static void filter_reply(struct filter_io *request)
 	enum io_status status = filter_status(request);
 
 	ASSERT(list_is_empty(&request->link));
+	ASSERT(op_is_idle(&request->op));
 	if (next != NULL) {
 		/* The slot goes on to whoever waits longest; woken, not entered: no recursion. */
 		request->upper = list_entry(next, struct bdev_io, link);
@@ -292,6 +304,7 @@ static void filter_submit(struct bdev_channel *bdev_channel, struct bdev_io *io)
 	struct filter_channel *channel = bdev_channel->driver;
 	struct filter_io *request = slab_acquire(channel->slots);
 
+	ASSERT(!channel->is_closed);
 	if (request == NULL) {
 		list_push_back(&channel->waiting, &io->link);
 		return;
@@ -309,7 +322,8 @@ static void filter_submit(struct bdev_channel *bdev_channel, struct bdev_io *io)
 
 static void filter_channel_free(struct filter_channel *channel)
 {
-	ASSERT(channel->lower == NULL);
+	ASSERT(channel->lower == NULL && channel->is_closed);
+	ASSERT(slab_acquired_count(channel->slots) == 0);
 	slab_destroy(channel->slots);
 	memory_free(channel);
 }
@@ -362,6 +376,7 @@ static void filter_channel_close(struct bdev_channel *bdev_channel)
 {
 	struct filter_channel *channel = bdev_channel->driver;
 
+	ASSERT(!channel->is_closed);
 	ASSERT(list_is_empty(&channel->held));
 	ASSERT(list_is_empty(&channel->waiting));
 	bdev_channel_close(channel->lower);
@@ -395,6 +410,7 @@ static void filter_destroy(struct bdev *bdev, struct op *parent)
 	struct filter_bdev *filter = container_of(bdev, struct filter_bdev, bdev);
 
 	ASSERT(bdev_channel_count(bdev) == 0);
+	ASSERT(filter->lower->claimed_by[0] != '\0');
 	bdev_unlisten(&filter->listener);
 	bdev_unclaim(filter->lower);
 	memory_free(filter);
@@ -431,6 +447,8 @@ static void filter_fill(struct filter_bdev *filter, struct bdev_create *create,
 	bdev->has_volatile_cache = lower->has_volatile_cache;
 	bdev->is_local = lower->is_local;
 	bdev_init(bdev);
+	ASSERT(lower->block_count > 0);
+	ASSERT(atomic_load(&filter->order) == 0);
 	for (int i = 0; i < FILTER_RULES_MAX; i++)
 		filter->cells[i].id = -1;
 	filter->listener.event = filter_event;
@@ -524,6 +542,7 @@ static void order_append(struct filter_bdev *filter, const struct rule_cell *cel
 
 	while (((order >> shift) & ORDER_MASK) != 0)
 		shift += ORDER_BITS;
+	ASSERT(entry <= FILTER_RULES_MAX);
 	ASSERT(shift < FILTER_RULES_MAX * ORDER_BITS);
 	atomic_store_explicit(&filter->order, order | entry << shift, memory_order_release);
 }
@@ -540,6 +559,7 @@ static void order_remove(struct filter_bdev *filter, const struct rule_cell *cel
 		ASSERT(shift < FILTER_RULES_MAX * ORDER_BITS);
 	}
 	below = order & ((1ull << shift) - 1);
+	ASSERT(cell->id >= 0);
 	order = order >> (shift + ORDER_BITS) << shift | below;
 	atomic_store_explicit(&filter->order, order, memory_order_release);
 }
@@ -584,6 +604,7 @@ int filter_rule_add(struct bdev *bdev, const struct filter_rule *rule)
 	cell = cell_find(filter, -1);
 	if (cell == NULL)
 		return -ENOSPC;
+	ASSERT(atomic_load(&cell->words[RULE_ACTION]) == 0);
 	atomic_store_explicit(&cell->hits, 0, memory_order_relaxed);
 	cell_write(cell, words);
 	cell->id = (int)(filter->generation & INT32_MAX);

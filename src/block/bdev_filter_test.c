@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bdev_filter_test.c - each action, matching, order, bounds, and what happens across reactors. */
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -48,6 +48,7 @@ static uint8_t *memory_at(struct memory_bdev *memory, uint64_t offset_bytes, uin
 {
 	const struct memory_segment *segment = memory->segments;
 
+	ASSERT(*size_bytes > 0);
 	while (offset_bytes >= segment->size_bytes) {
 		offset_bytes -= segment->size_bytes;
 		segment++;
@@ -85,6 +86,7 @@ static enum io_status memory_transfer(struct memory_bdev *memory, const struct b
 	uint64_t offset_bytes = io->range.first * memory->bdev.block_bytes;
 	enum io_status status = IO_OK;
 
+	ASSERT(io->iov_count > 0);
 	for (uint32_t i = 0; i < io->iov_count && status == IO_OK; i++) {
 		status = memory_move(memory, io, io->iov[i].iov_base, offset_bytes,
 				     io->iov[i].iov_len);
@@ -122,6 +124,7 @@ static void memory_zero_start(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct memory_zero *zero = (struct memory_zero *)(void *)io->driver;
 
+	ASSERT(io->range.count > 0);
 	zero->io = io;
 	zero->offset_bytes = io->range.first * channel->bdev->block_bytes;
 	zero->end_bytes = zero->offset_bytes + io->range.count * channel->bdev->block_bytes;
@@ -133,6 +136,7 @@ static void memory_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct memory_bdev *memory = container_of(channel->bdev, struct memory_bdev, bdev);
 
+	ASSERT(io->channel == channel);
 	switch (io->type) {
 	case IO_READ:
 	case IO_WRITE:
@@ -162,6 +166,7 @@ static void memory_channel_close(struct bdev_channel *channel)
 
 static void memory_free_all(struct memory_bdev *memory)
 {
+	ASSERT(memory->segment_count <= MEMORY_SEGMENTS_MAX);
 	for (uint32_t i = 0; i < memory->segment_count; i++)
 		memory_free_pages(memory->segments[i].bytes, memory->segments[i].size_bytes);
 	memory_free(memory);
@@ -216,6 +221,8 @@ static int memory_resize(struct bdev_create *create, const struct bdev_uri_optio
 	if (rc < 0 || block_count == create->bdev->block_count)
 		return rc;
 	memory = container_of(create->bdev, struct memory_bdev, bdev);
+	ASSERT(memory->segment_count > 0);
+	ASSERT(block_count > memory->bdev.block_count);
 	rc = memory_extend(memory,
 			   (block_count - memory->bdev.block_count) * memory->bdev.block_bytes,
 			   create->error);
@@ -243,6 +250,8 @@ static int memory_make(struct bdev_create *create, const struct bdev_uri_options
 		memory_free_all(memory);
 		return rc;
 	}
+	ASSERT(memory->segment_count == 1);
+	ASSERT(memory->segments[0].size_bytes == bdev_size_bytes(bdev));
 	bdev->uuid = bdev_uri_uuid(create, options);
 	bdev->ops = &memory_ops;
 	bdev->main = bdev_registry_main(create->registry);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bdev_memory_test.c - the memory and the null disk: content, geometry, growth. */
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #include "base/prng.h"
 

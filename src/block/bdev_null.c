@@ -54,6 +54,7 @@ static int null_resize(struct bdev_create *create, const struct bdev_uri_options
 	uint64_t block_count;
 	int rc = bdev_uri_resize(create, options, &null_ops, &block_count);
 
+	ASSERT(create->bdev != NULL);
 	if (rc == 0 && block_count > create->bdev->block_count)
 		bdev_grow(create->bdev, block_count);
 	return rc;

@@ -86,6 +86,7 @@ static int uri_resolve(struct bdev_registry *registry, const char *uri_text, str
 	driver = driver_find(registry, ret_uri->scheme);
 	if (driver == NULL)
 		return scheme_refuse(registry, ret_uri, ret_error);
+	ASSERT(driver->name != NULL);
 	return driver->name(ret_uri, ret_name, ret_error);
 }
 
@@ -137,7 +138,7 @@ static enum create_step create_check(struct bdev_create *create)
 static enum op_flow create_open(struct bdev_create *create)
 {
 	ASSERT(create->parent == &create->op);
-
+	ASSERT(create->result == 0);
 	op_wait(&create->op);
 	create->driver->create(create);
 	return op_join(&create->op);
@@ -272,6 +273,7 @@ void bdev_destroy_submit(struct bdev_registry *registry, struct bdev_destroy *de
 	struct bdev *bdev = destroy->bdev;
 
 	ASSERT(bdev != NULL);
+	ASSERT(bdev->main == registry->main);
 	destroy->result = 0;
 	destroy->error[0] = '\0';
 	if (destroy->is_reference) {

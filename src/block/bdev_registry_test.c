@@ -2,7 +2,7 @@
 /* bdev_registry_test.c - creating and destroying by URI: a table of refusals, then the rules of
  * names, uuids, references and concurrent requests.
  */
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 /* bdev_test.c - the gate, channels, statistics, claims, listeners, and waiting for disuse, over
  * memory bdevs and two reactors that the test turns itself.
  */
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -18,10 +18,12 @@
 
 #define MIB_BYTES (1024 * 1024)
 
-static const struct {
+struct parameter_name {
 	const char *name;
 	enum bdev_uri_parameter parameter;
-} parameter_names[] = {
+};
+
+static const struct parameter_name parameter_names[] = {
 	{"uuid", BDEV_URI_UUID},       {"blk_size", BDEV_URI_BLK_SIZE},
 	{"size_mb", BDEV_URI_SIZE_MB}, {"num_blocks", BDEV_URI_NUM_BLOCKS},
 	{"resize", BDEV_URI_RESIZE},   {"rescan", BDEV_URI_RESCAN},
@@ -46,6 +48,7 @@ static bool number_parse(const char *text, uint64_t *ret_number)
 {
 	uint64_t number = 0;
 
+	ASSERT(ret_number != NULL);
 	if (text[0] == '\0')
 		return false;
 	for (; *text != '\0'; text++) {
@@ -148,6 +151,7 @@ int bdev_uri_options(const struct uri *uri, uint32_t allowed, struct bdev_uri_op
 	struct bdev_uri_options options = {0};
 	char allowed_text[ALLOWED_TEXT_BYTES];
 
+	ASSERT(uri->parameter_count <= URI_PARAMETERS_MAX);
 	for (uint32_t i = 0; i < uri->parameter_count; i++) {
 		const char *name = uri->parameters[i].name;
 		uint32_t parameter = parameter_find(name, allowed);
@@ -171,6 +175,7 @@ int bdev_uri_options(const struct uri *uri, uint32_t allowed, struct bdev_uri_op
 			return bdev_uri_refuse(ret_error, -EINVAL,
 					       "device '%.200s': parameter %s '%.64s' must be %s",
 					       uri->path, name, uri->parameters[i].value, rule);
+		ASSERT((parameter & ~allowed) == 0);
 		options.given |= parameter;
 	}
 	*ret_options = options;
@@ -205,6 +210,7 @@ int bdev_uri_geometry(const char *name, const struct bdev_uri_options *options,
 		return bdev_uri_refuse(ret_error, -EINVAL,
 				       "device '%.200s': the size is zero; give at least one block",
 				       name);
+	ASSERT(bytes >= block_bytes);
 	ret_bdev->block_bytes = block_bytes;
 	ret_bdev->block_count = bytes / block_bytes;
 	return 0;
@@ -246,6 +252,7 @@ int bdev_uri_resize(struct bdev_create *create, const struct bdev_uri_options *o
 				       "device '%.200s': the size is beyond 2^63 bytes; give a "
 				       "smaller one",
 				       bdev->name);
+	ASSERT(wanted.block_count >= bdev->block_count);
 	*ret_block_count = wanted.block_count;
 	return 0;
 }
@@ -286,6 +293,7 @@ int bdev_uri_plain_name(const struct uri *uri, char ret_name[NAME_BYTES_MAX],
 	if (rc < 0)
 		return rc;
 	ASSERT(path[0] == '/');
+	ASSERT(path[1] != '\0');
 	memcpy(ret_name, path + 1, strlen(path));
 	return 0;
 }
@@ -310,6 +318,7 @@ int bdev_driver_register(struct bdev_registry *registry, const struct bdev_drive
 {
 	struct bdev_driver *driver = memory_alloc(sizeof(*driver));
 
+	ASSERT(template->release == NULL);
 	if (driver == NULL)
 		return -ENOMEM;
 	*driver = *template;

@@ -56,12 +56,14 @@ static bool disk_is_lost(struct os_disk *disk)
 {
 	struct os_disk_info info;
 
+	ASSERT(disk != NULL);
 	return os_disk_info(disk, &info) < 0 || info.size_bytes == 0;
 }
 
 /* Context: main reactor. */
 static void uring_check(struct uring_bdev *uring)
 {
+	ASSERT(uring->destroyer == NULL);
 	if (bdev_is_removed(&uring->bdev) || !disk_is_lost(uring->disk))
 		return;
 	REACHED("uring_device_lost");
@@ -82,6 +84,7 @@ static void uring_timer_expired(struct reactor_timer *timer)
 static void uring_free(struct uring_bdev *uring)
 {
 	ASSERT(!reactor_timer_is_armed(&uring->timer));
+	ASSERT(!atomic_load(&uring->is_message_sent));
 	os_disk_close(uring->disk);
 	memory_free(uring);
 }
@@ -106,6 +109,8 @@ static enum io_status uring_judge_failure(struct uring_bdev *uring, int error)
 {
 	enum io_status status = io_status_from_errno(error);
 
+	ASSERT(status != IO_OK);
+	ASSERT(bdev_channel_count(&uring->bdev) > 0);
 	if (status == IO_NO_SPACE || status == IO_UNSUPPORTED)
 		return status;
 	if (!disk_is_lost(uring->disk))
@@ -153,6 +158,7 @@ static enum op_flow uring_transfer(struct uring_io *request)
 	struct bdev_io *io = request->io;
 	const struct uring_bdev *uring = container_of(io->channel->bdev, struct uring_bdev, bdev);
 
+	ASSERT(uring->disk != NULL);
 	request->disk_io = (struct os_disk_io){
 		.parent = &request->op,
 		.disk = uring->disk,
@@ -181,6 +187,7 @@ static enum op_flow uring_flush(struct uring_io *request)
 	struct os_disk *disk = request->disk_io.disk;
 
 	ASSERT(request->io->is_fua);
+	ASSERT(request->disk_io.operation == OS_DISK_WRITE_ZEROES);
 	request->disk_io = (struct os_disk_io){
 		.parent = &request->op,
 		.disk = disk,
@@ -196,6 +203,7 @@ static void uring_reply(struct uring_io *request)
 	enum io_status status = IO_OK;
 
 	ASSERT(request->disk_io.result <= 0);
+	ASSERT(op_is_idle(&request->op));
 	if (__builtin_expect(request->disk_io.result < 0, 0))
 		status = uring_judge_failure(uring, request->disk_io.result);
 	bdev_io_done(io, status);
@@ -228,6 +236,7 @@ static void uring_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct uring_io *request = (struct uring_io *)(void *)io->driver;
 
+	ASSERT(io->channel == channel);
 	request->io = io;
 	request->step = URING_TRANSFER;
 	op_init(&request->op, reactor_ready(channel->reactor), uring_run);
@@ -322,6 +331,7 @@ static int uring_geometry(struct bdev_create *create, const struct bdev_uri_opti
 				       "device '%.300s' has blocks of %u bytes; use blk_size=%u or "
 				       "omit it",
 				       create->name, logical_bytes, logical_bytes);
+	ASSERT(bdev->block_bytes % BLOCK_BYTES_MIN == 0);
 	bdev->block_count = info->size_bytes / bdev->block_bytes;
 	if (bdev->block_count == 0)
 		return bdev_uri_refuse(create->error, -EINVAL,
@@ -340,6 +350,8 @@ static void uring_fill(struct uring_bdev *uring, struct bdev_create *create,
 {
 	struct bdev *bdev = &uring->bdev;
 
+	ASSERT(uring->disk != NULL);
+	ASSERT(bdev->block_count > 0);
 	memcpy(bdev->name, create->name, sizeof(bdev->name));
 	bdev->ops = &uring_ops;
 	bdev->main = bdev_registry_main(create->registry);
@@ -396,6 +408,7 @@ static int rescan_judge(struct bdev_create *create, const struct bdev_uri_option
 {
 	const struct bdev *bdev = create->bdev;
 
+	ASSERT(bdev != NULL);
 	if (bdev->ops != &uring_ops || !options->is_rescan)
 		return bdev_uri_refuse(
 			create->error, -EEXIST,
@@ -426,6 +439,7 @@ static int uring_rescan(struct bdev_create *create, const struct bdev_uri_option
 	if (rc < 0)
 		return rc;
 	uring = container_of(bdev, struct uring_bdev, bdev);
+	ASSERT(uring->destroyer == NULL);
 	uring_check(uring);
 	if (bdev_is_removed(bdev) || os_disk_info(uring->disk, &info) < 0)
 		return bdev_uri_refuse(create->error, -ENODEV,

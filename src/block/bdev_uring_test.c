@@ -4,7 +4,7 @@
  * The seam is real, but for its calls that the linker wraps: the test can make the next disk
  * operations fail, take the device away from os_disk_info(), count flushes, and let time pass.
  */
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #include "base/prng.h"
 #include "os/os_disk.h"

@@ -49,6 +49,7 @@ static uint32_t zeroes_iov_fill(struct emulate *emulate, uint32_t piece_bytes)
 	const struct buffer *buffer = emulate->waiter.buffer;
 	uint32_t count = 0;
 
+	ASSERT(piece_bytes <= EMULATE_PIECE_BYTES);
 	if (emulate->done_blocks == 0)
 		memset(buffer->bytes, 0, SMALL_BUFFER_BYTES);
 	while (piece_bytes > 0) {
@@ -100,6 +101,8 @@ static bool piece_is_equal(const struct emulate *emulate)
 	uint64_t left_bytes = (uint64_t)emulate->piece_blocks * emulate_block_bytes(emulate);
 	const uint8_t *bytes = emulate->waiter.buffer->bytes;
 
+	ASSERT(emulate->is_compare);
+	ASSERT(left_bytes <= emulate->waiter.buffer->size_bytes);
 	for (uint32_t i = 0; i < emulate->iov_count && left_bytes > 0; i++) {
 		const struct iovec *iov = &emulate->iov[i];
 		uint64_t part_bytes;
@@ -132,6 +135,7 @@ static enum emulate_step emulate_check(struct emulate *emulate)
 	if (emulate->status != IO_OK)
 		return EMULATE_REPLY;
 	emulate->done_blocks += emulate->piece_blocks;
+	ASSERT(emulate->done_blocks <= emulate->range.count);
 	return emulate->done_blocks == emulate->range.count ? EMULATE_REPLY : EMULATE_PIECE;
 }
 

@@ -3,7 +3,7 @@
 #include "block/emulate.h"
 
 #include "base/prng.h"
-#include "block/bdev_fixture_impl.h"
+#include "block/bdev_test_fixture.h"
 
 #define DISK_BLOCKS 1024 /* of 512: four pieces */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bdev_fixture_impl.h - for tests of this folder: two reactors, all drivers, and waiting calls.
+/* bdev_test_fixture.h - for tests of this folder: two reactors, all drivers, and waiting calls.
  *
  * Both reactors are turned by the test's thread, so schedules are the test's own.
  */
-#ifndef BLOCK_BDEV_FIXTURE_IMPL_H
-#define BLOCK_BDEV_FIXTURE_IMPL_H
+#ifndef BLOCK_BDEV_TEST_FIXTURE_H
+#define BLOCK_BDEV_TEST_FIXTURE_H
 
 #include "base/memory.h"
 #include "block/bdev_registry.h"
