@@ -41,7 +41,10 @@ void os_ring_destroy(struct os_ring *ring);
  */
 uint32_t os_ring_turn(struct os_ring *ring, uint64_t wait_until_ns);
 
-/** True if a turn would find completions or a wake. Cheap, no system call: fit for spinning. */
+/**
+ * True if a turn would submit something, or find completions or a wake. Cheap, no system call: fit
+ * for spinning.
+ */
 bool os_ring_has_completions(const struct os_ring *ring);
 
 /**

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
 #include <stdio.h>
@@ -173,6 +174,27 @@ static int descriptor_open(const char *path, uint32_t flags, bool *ret_is_direct
 	return fd >= 0 ? fd : -errno;
 }
 
+/* A file that was just made is not there after a power loss until its directory is durable. */
+static int directory_sync(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX];
+	int rc = 0;
+	int fd;
+
+	if (slash == NULL)
+		snprintf(directory, sizeof(directory), ".");
+	else
+		snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path) + 1, path);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0 && errno != EINVAL)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 static int disk_inspect(struct os_disk *disk, uint32_t flags)
 {
 	struct stat status;
@@ -209,6 +231,8 @@ int os_disk_open(struct os *os, const char *path, uint32_t flags, struct os_disk
 		goto fail_disk;
 	}
 	rc = disk_inspect(disk, flags);
+	if (rc == 0 && (flags & OS_DISK_CREATE) != 0)
+		rc = directory_sync(path);
 	if (rc < 0)
 		goto fail_descriptor;
 	*ret_disk = disk;

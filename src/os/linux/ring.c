@@ -291,7 +291,7 @@ uint32_t os_ring_turn(struct os_ring *ring, uint64_t wait_until_ns)
 
 bool os_ring_has_completions(const struct os_ring *ring)
 {
-	return io_uring_cq_ready(&ring->uring) > 0 ||
+	return io_uring_cq_ready(&ring->uring) > 0 || io_uring_sq_ready(&ring->uring) > 0 ||
 	       (kernel_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 ||
 	       atomic_load_explicit(&ring->wake_state, memory_order_relaxed) == WAKE_WOKEN;
 }
