@@ -44,7 +44,7 @@ fuzz: packages ## every fuzzer for FUZZ_SECONDS each
 format: ## let clang-format decide the layout
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 
-tidy: ## the rules of the house, as a test
+tidy: all ## the rules of the house, as a test
 	@/usr/bin/python3 tools/tidy
 
 install: all ## install the programs under PREFIX

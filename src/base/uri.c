@@ -25,6 +25,7 @@ struct part {
 struct splitter {
 	struct uri *uri;
 	size_t used; /* of uri->storage */
+	const char *text;
 	char *error;
 	size_t error_bytes;
 };
@@ -32,7 +33,8 @@ struct splitter {
 static int refuse(struct splitter *splitter, const char *reason)
 {
 	if (splitter->error != NULL && splitter->error_bytes > 0)
-		snprintf(splitter->error, splitter->error_bytes, "not a usable URI: %s", reason);
+		snprintf(splitter->error, splitter->error_bytes, "'%.128s' is no usable URI: %s",
+			 splitter->text, reason);
 	return -EINVAL;
 }
 
@@ -220,7 +222,8 @@ static int text_check(struct splitter *splitter, const char *text, size_t size)
 
 int uri_parse(const char *text, struct uri *ret_uri, char *ret_error, size_t error_bytes)
 {
-	struct splitter splitter = {.uri = ret_uri, .error = ret_error, .error_bytes = error_bytes};
+	struct splitter splitter = {
+		.uri = ret_uri, .text = text, .error = ret_error, .error_bytes = error_bytes};
 	struct part rest = {.begin = text, .size = strnlen(text, URI_TEXT_BYTES_MAX)};
 	int rc = text_check(&splitter, text, rest.size);
 
