@@ -12,7 +12,8 @@
  * Invariants:
  *  1. A call is in @waiting exactly while it is unfinished and not on the wire.
  *  2. Deadlines are looked at in every run, also while something is awaited.
- *  3. In CLIENT_SERVE, CLIENT_IDLE and CLIENT_PAUSE the op is only woken, never joined.
+ *  3. @op is only woken, never joined: calls come and expire in every step. What is waited for
+ *     counts on @io, whose end wakes @op.
  */
 #include "rpc/rpc_client.h"
 
@@ -41,6 +42,7 @@ enum client_step {
 
 struct rpc_client {
 	struct op op;
+	struct op io; /* connecting and disconnecting */
 	enum client_step step;
 	struct reactor *reactor;
 	struct reactor_timer timer;
@@ -175,12 +177,12 @@ static void timer_expired(struct reactor_timer *timer)
 
 static enum op_flow client_connect(struct rpc_client *client, uint64_t now_ns)
 {
-	ASSERT(op_is_idle(&client->op));
-	client->connect = (struct os_connect){.parent = &client->op, .address = client->address};
+	ASSERT(op_is_idle(&client->io));
+	client->connect = (struct os_connect){.parent = &client->io, .address = client->address};
 	client->step_end_ns = now_ns + client->options.connect_ns;
-	op_wait(&client->op);
+	op_wait(&client->io);
 	os_connect_submit(reactor_ring(client->reactor), &client->connect);
-	return op_join(&client->op);
+	return op_join(&client->io);
 }
 
 /* Entered while the attempt is under way: is it taking too long, or not wanted any more? */
@@ -244,8 +246,8 @@ static enum client_step client_judge(struct rpc_client *client, uint64_t now_ns)
 		rc = session_start(client, now_ns);
 		if (rc == 0)
 			return CLIENT_SERVE;
-		op_wait(&client->op);
-		os_socket_close(client->connect.socket, &client->op);
+		op_wait(&client->io);
+		os_socket_close(client->connect.socket, &client->io);
 	}
 	error_text(client, "cannot connect to", rc);
 	waiting_end(client, false, RPC_UNAVAILABLE);
@@ -328,10 +330,9 @@ static enum op_flow client_disconnect(struct rpc_client *client)
 {
 	client_session_close(&client->session, client->is_closing ? RPC_CANCELLED : RPC_UNAVAILABLE,
 			     client->error);
-	op_unwake(&client->op);
-	op_wait(&client->op);
-	transport_close(&client->transport, &client->op);
-	return op_join(&client->op);
+	op_wait(&client->io);
+	transport_close(&client->transport, &client->io);
+	return op_join(&client->io);
 }
 
 /* Return: the step after a connection's end. */
@@ -354,6 +355,7 @@ static void client_free(struct rpc_client *client)
 	ASSERT(list_is_empty(&client->waiting));
 	reactor_timer_stop(&client->timer);
 	op_unwake(&client->op);
+	ASSERT(op_is_idle(&client->io));
 	memory_free(client);
 	op_done(parent);
 }
@@ -368,7 +370,7 @@ static void client_look(struct rpc_client *client, uint64_t now_ns)
 		snprintf(client->error, sizeof(client->error), "the client is closing");
 		waiting_end(client, true, RPC_CANCELLED);
 	}
-	if (client->op.pending > 0)
+	if (client->io.pending > 0)
 		connect_look(client, now_ns);
 }
 
@@ -398,7 +400,7 @@ static enum op_flow client_advance(struct rpc_client *client, uint64_t now_ns)
 		return client_connect(client, now_ns);
 	case CLIENT_JUDGE:
 		client->step = client_judge(client, now_ns);
-		return op_join(&client->op);
+		return op_join(&client->io);
 	case CLIENT_SERVE:
 		if (client_serve(client, now_ns) == OP_WAIT)
 			return OP_WAIT;
@@ -422,12 +424,24 @@ static void client_run(struct op *op)
 	uint64_t now_ns = reactor_now_ns(client->reactor);
 
 	client_look(client, now_ns);
-	while (op->pending == 0 && client_advance(client, now_ns) == OP_NEXT)
-		;
+	do {
+		if (client->io.pending > 0)
+			break;
+		op_unwake(&client->io); /* what it would wake is running */
+	} while (client_advance(client, now_ns) == OP_NEXT);
 	if (client->step == CLIENT_FREE)
 		client_free(client);
 	else
 		timer_arm(client, now_ns);
+}
+
+/* Connected, or disconnected. */
+static void io_run(struct op *op)
+{
+	struct rpc_client *client = container_of(op, struct rpc_client, io);
+
+	ASSERT(op->pending == 0);
+	op_wake(&client->op);
 }
 
 int rpc_client_create(struct reactor *reactor, const struct os_address *address,
@@ -450,6 +464,7 @@ int rpc_client_create(struct reactor *reactor, const struct os_address *address,
 		 options->authority != NULL ? options->authority : text);
 	list_init(&client->waiting);
 	op_init(&client->op, reactor_ready(reactor), client_run);
+	op_init(&client->io, reactor_ready(reactor), io_run);
 	reactor_timer_init(&client->timer, reactor, timer_expired);
 	*ret_client = client;
 	return 0;

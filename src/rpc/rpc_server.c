@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define ACCEPTS_PER_RUN 32
+#define EVICTION_NS	1000000000ull /* for an idle connection to take leave */
 
 enum server_step {
 	SERVER_ACCEPT,
@@ -39,7 +40,8 @@ struct rpc_server {
 	struct os_listener *listeners[RPC_LISTENERS_MAX];
 	uint32_t listener_count;
 	struct list_node connections;
-	struct op refused; /* counts sockets that are being closed unserved */
+	struct os_socket *held; /* accepted, waits for an idle connection to leave */
+	struct op refused;	/* counts sockets that are being closed unserved */
 	struct op *close_parent;
 	bool is_closing;
 };
@@ -66,12 +68,34 @@ static struct server_connection *idle_find(struct rpc_server *server)
 	list_for_each (node, &server->connections) {
 		struct server_connection *c = list_entry(node, struct server_connection, link);
 
-		if (c->step != CONNECTION_SERVE || c->session.stream_count > 0 || c->is_draining)
+		if (c->session.stream_count > 0)
 			continue;
 		if (found == NULL || c->idle_ns < found->idle_ns)
 			found = c;
 	}
 	return found;
+}
+
+/* Return: false when all places are taken, but one will be free soon: accept later. */
+static bool room_make(struct rpc_server *server)
+{
+	const struct server_core *core = &server->core;
+
+	ASSERT(core->stats.connections <= core->options.connections_max);
+	if (core->stats.connections < core->options.connections_max)
+		return true;
+	list_for_each (node, &server->connections) {
+		const struct server_connection *c =
+			list_entry(node, struct server_connection, link);
+
+		if (c->is_draining || c->step != CONNECTION_SERVE)
+			return false;
+	}
+	struct server_connection *idle = idle_find(server);
+	if (idle == NULL)
+		return true; /* the newcomer is refused */
+	server_connection_drain(idle, reactor_now_ns(server->reactor) + EVICTION_NS);
+	return false;
 }
 
 static void socket_refuse(struct rpc_server *server, struct os_socket *socket)
@@ -81,56 +105,58 @@ static void socket_refuse(struct rpc_server *server, struct os_socket *socket)
 	os_socket_close(socket, &server->refused);
 }
 
-/* Serves @socket, or shuts it when there is no room; an idle connection then makes some. */
+/* Serves @socket, or shuts it when all connections are busy. */
 static void socket_admit(struct rpc_server *server, struct os_socket *socket)
 {
 	struct server_core *core = &server->core;
 
-	ASSERT(core->stats.connections <= core->options.connections_max);
-	if (core->stats.connections + 1 >= core->options.connections_max) {
-		struct server_connection *idle = idle_find(server);
-
-		if (idle != NULL)
-			server_connection_drain(idle,
-						reactor_now_ns(server->reactor) + 1000000000ull);
-	}
-	if (core->stats.connections == core->options.connections_max ||
-	    server_connection_open(core, server->reactor, socket, &server->connections,
-				   &server->op) < 0) {
-		if (core->options.log != NULL)
-			log_warn(core->options.log,
-				 "gRPC client refused: %u connections are open (limit %u)",
-				 core->stats.connections, core->options.connections_max);
-		socket_refuse(server, socket);
+	if (core->stats.connections < core->options.connections_max &&
+	    server_connection_open(core, server->reactor, socket, &server->connections) == 0) {
+		core->stats.connections_accepted++;
 		return;
 	}
-	core->stats.connections_accepted++;
+	if (core->options.log != NULL)
+		log_warn(core->options.log,
+			 "gRPC client refused: %u connections are busy (limit %u)",
+			 core->stats.connections, core->options.connections_max);
+	socket_refuse(server, socket);
+}
+
+/* Return: how many were accepted. */
+static uint32_t listener_accept(struct rpc_server *server, struct os_listener *listener)
+{
+	for (uint32_t accepted = 0; accepted < ACCEPTS_PER_RUN; accepted++) {
+		if (server->held == NULL)
+			server->held = os_listener_accept(listener);
+		if (server->held == NULL || !room_make(server))
+			return accepted; /* woken when there is a socket or room */
+		socket_admit(server, server->held);
+		server->held = NULL;
+	}
+	return ACCEPTS_PER_RUN;
 }
 
 /* Return: OP_WAIT while serving, OP_NEXT when the server is to end. */
 static enum op_flow server_accept(struct rpc_server *server)
 {
-	uint32_t accepted = 0;
+	bool is_more = false;
 
 	if (server->is_closing)
 		return OP_NEXT;
-	for (uint32_t i = 0; i < server->listener_count; i++) {
-		struct os_socket *socket;
-
-		while (accepted < ACCEPTS_PER_RUN &&
-		       (socket = os_listener_accept(server->listeners[i])) != NULL) {
-			accepted++;
-			socket_admit(server, socket);
-		}
-	}
-	if (accepted == ACCEPTS_PER_RUN)
+	for (uint32_t i = 0; i < server->listener_count; i++)
+		is_more |= listener_accept(server, server->listeners[i]) == ACCEPTS_PER_RUN;
+	if (is_more)
 		op_wake(&server->op);
 	return OP_WAIT;
 }
 
 static enum op_flow server_close_listeners(struct rpc_server *server)
 {
+	server->core.acceptor = NULL;
 	op_unwake(&server->op);
+	if (server->held != NULL)
+		socket_refuse(server, server->held);
+	server->held = NULL;
 	for (uint32_t i = 0; i < server->listener_count; i++) {
 		op_wait(&server->op);
 		os_listener_close(server->listeners[i], &server->op);
@@ -139,14 +165,19 @@ static enum op_flow server_close_listeners(struct rpc_server *server)
 	return op_join(&server->op);
 }
 
-/* Woken once per connection that is gone. */
 static enum op_flow server_drain(struct rpc_server *server)
 {
 	uint64_t end_ns = reactor_now_ns(server->reactor) + server->core.options.drain_ns;
 
+	ASSERT(server->listener_count == 0);
 	list_for_each (node, &server->connections)
 		server_connection_drain(list_entry(node, struct server_connection, link), end_ns);
-	return list_is_empty(&server->connections) ? OP_NEXT : OP_WAIT;
+	op_unwake(&server->op);
+	if (server->core.stats.connections > 0) {
+		op_wait(&server->op);
+		server->core.gone_waiter = &server->op;
+	}
+	return op_join(&server->op);
 }
 
 static enum op_flow server_wait_calls(struct rpc_server *server)
@@ -173,8 +204,6 @@ static void server_run(struct op *op)
 {
 	struct rpc_server *server = container_of(op, struct rpc_server, op);
 
-	if (op->pending > 0)
-		return; /* a connection that left while something else is awaited */
 	for (;;) {
 		switch (server->step) {
 		case SERVER_ACCEPT:
@@ -188,9 +217,9 @@ static void server_run(struct op *op)
 				return;
 			break;
 		case SERVER_DRAIN:
+			server->step = SERVER_CALLS;
 			if (server_drain(server) == OP_WAIT)
 				return;
-			server->step = SERVER_CALLS;
 			break;
 		case SERVER_CALLS:
 			server->step = SERVER_REFUSED;
@@ -232,6 +261,7 @@ int rpc_server_create(struct reactor *reactor, const struct rpc_server_options *
 	op_init(&server->op, reactor_ready(reactor), server_run);
 	op_init(&server->refused, reactor_ready(reactor), refused_run);
 	list_init(&server->connections);
+	server->core.acceptor = &server->op;
 	*ret_server = server;
 	return 0;
 }

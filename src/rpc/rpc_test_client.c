@@ -3,7 +3,7 @@
  *
  * usage: rpc_test_client PORT METHOD TEXT [name=value]...
  *	calls=N payload=BYTES reply=BYTES status=N delay=MS timeout=MS wait=1 metadata=1 pause=MS
- *	(pause: calls one after another with a pause between)
+ *keepalive=MS (pause: calls one after another with a pause between)
  */
 #include "base/assert.h"
 #include "base/memory.h"
@@ -16,7 +16,19 @@
 
 #define CALLS_MAX 1000
 
-enum number { CALLS, PAYLOAD, REPLY, STATUS, DELAY, TIMEOUT, WAIT, METADATA, PAUSE, NUMBERS };
+enum number {
+	CALLS,
+	PAYLOAD,
+	REPLY,
+	STATUS,
+	DELAY,
+	TIMEOUT,
+	WAIT,
+	METADATA,
+	PAUSE,
+	KEEPALIVE,
+	NUMBERS
+};
 
 struct run {
 	struct op op;
@@ -35,7 +47,7 @@ static void numbers_read(struct run *run, int count, char **arguments)
 {
 	static const char *const names[NUMBERS] = {
 		"calls=",   "payload=", "reply=",    "status=", "delay=",
-		"timeout=", "wait=",	"metadata=", "pause="};
+		"timeout=", "wait=",	"metadata=", "pause=",	"keepalive="};
 
 	run->numbers[CALLS] = 1;
 	for (int i = 4; i < count; i++) {
@@ -137,6 +149,8 @@ int main(int count, char **arguments)
 	numbers_read(&run, count, arguments);
 	rpc_client_options_default(&options);
 	options.calls_max = CALLS_MAX;
+	if (run.numbers[KEEPALIVE] != 0)
+		options.keepalive_ns = run.numbers[KEEPALIVE] * 1000000ull;
 	run.calls = memory_alloc_array(CALLS_MAX, sizeof(*run.calls));
 	if (run.calls == NULL ||
 	    os_address_parse("127.0.0.1", (uint16_t)strtoul(arguments[1], NULL, 10), &address) <

@@ -126,14 +126,21 @@ static enum op_flow connection_close(struct server_connection *c)
 
 static void connection_free(struct server_connection *c)
 {
-	struct op *server_op = c->server_op;
+	struct server_core *core = c->session.core;
 
-	ASSERT(c->session.core->stats.connections > 0);
-	c->session.core->stats.connections--;
+	ASSERT(core->stats.connections > 0);
 	transport_free(&c->transport);
 	list_remove(&c->link);
 	memory_free(c);
-	op_wake(server_op);
+	core->stats.connections--;
+	if (core->acceptor != NULL)
+		op_wake(core->acceptor);
+	if (core->stats.connections == 0 && core->gone_waiter != NULL) {
+		struct op *waiter = core->gone_waiter;
+
+		core->gone_waiter = NULL;
+		op_done(waiter);
+	}
 }
 
 static void connection_run(struct op *op)
@@ -160,7 +167,7 @@ static void connection_run(struct op *op)
 }
 
 int server_connection_open(struct server_core *core, struct reactor *reactor,
-			   struct os_socket *socket, struct list_node *list, struct op *server_op)
+			   struct os_socket *socket, struct list_node *list)
 {
 	struct server_connection *c = memory_alloc(sizeof(*c));
 	uint64_t now_ns = reactor_now_ns(reactor);
@@ -168,8 +175,6 @@ int server_connection_open(struct server_core *core, struct reactor *reactor,
 	if (c == NULL)
 		return -ENOMEM;
 	c->step = CONNECTION_SERVE;
-	c->list = list;
-	c->server_op = server_op;
 	c->reactor = reactor;
 	c->active_ns = now_ns;
 	c->idle_ns = now_ns;

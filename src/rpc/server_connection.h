@@ -11,9 +11,7 @@ enum connection_step { CONNECTION_SERVE, CONNECTION_CLOSE, CONNECTION_FREE };
 struct server_connection {
 	struct op op;
 	enum connection_step step;
-	struct list_node *list; /* the server's connections */
-	struct list_node link;
-	struct op *server_op; /* woken when the connection is gone */
+	struct list_node link; /* in the server's connections */
 	struct server_session session;
 	struct transport transport;
 	struct reactor *reactor;
@@ -31,7 +29,7 @@ struct server_connection {
  * Return: 0, or -ENOMEM, then the socket is still the caller's.
  */
 int server_connection_open(struct server_core *core, struct reactor *reactor,
-			   struct os_socket *socket, struct list_node *list, struct op *server_op)
+			   struct os_socket *socket, struct list_node *list)
 	__attribute__((warn_unused_result));
 
 /** Takes no more calls, and leaves when those it has are answered or at @end_ns. */

@@ -31,6 +31,8 @@ struct server_core {
 	uint32_t service_count;
 	struct rpc_budget budget;
 	struct op *idle_waiter;	       /* gets one op_done() when the last call has ended */
+	struct op *gone_waiter;	       /* gets one op_done() when the last connection is gone */
+	struct op *acceptor;	       /* woken when a connection is gone; NULL: accepts no more */
 	struct rpc_server_stats stats; /* .calls counts the unfinished ones */
 };
 

@@ -54,17 +54,16 @@ static void sender_run(struct op *op)
 	struct transport *transport = container_of(op, struct transport, sender);
 
 	for (;;) {
-		if (op->pending > 0)
-			return;
-		if (transport->is_sending) {
-			transport->is_sending = false;
-			if (transport->send.result < 0) {
-				send_fail(transport, transport->send.result);
-				return;
-			}
-		}
+		bool was_sending = transport->is_sending;
+
+		ASSERT(op->pending == 0);
+		transport->is_sending = false;
 		if (transport->session == NULL || transport->error < 0)
+			return; /* closing: the owner waits for the socket's end */
+		if (was_sending && transport->send.result < 0) {
+			send_fail(transport, transport->send.result);
 			return;
+		}
 		ssize_t size = frames_draw(transport);
 		if (size < 0) {
 			send_fail(transport, (int)size);
