@@ -1,0 +1,987 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* target_test.c - what a host can rely on, over real sockets (test_host.h).
+ *
+ * Faults of the device are made with the filter over the exported memory disk: I/O that is held,
+ * failed or counted. Times that would take long are made short by options.
+ */
+#include "target/test_host.h"
+
+#include "base/crc32c.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static struct pdu pdu;
+static uint8_t pattern[128 * 1024];
+static uint8_t got[128 * 1024];
+
+static void pattern_fill(uint8_t seed)
+{
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 7 + (i >> 9) + seed);
+}
+
+static struct target_options quick_options(void)
+{
+	struct target_options options;
+
+	target_options_default(&options);
+	options.keep_alive_ms_min = 100;
+	options.handshake_timeout_ms = 200;
+	options.stall_timeout_ms = 400;
+	return options;
+}
+
+static struct nvme_sqe rw_command(enum nvme_opcode opcode, uint64_t block, uint32_t count)
+{
+	struct nvme_rw rw = {.first_block = block, .block_count = count};
+	struct nvme_sqe sqe;
+
+	memset(&sqe, 0, sizeof(sqe));
+	nvme_rw_encode(&sqe, opcode, 1, &rw);
+	return sqe;
+}
+
+static void sgl(struct nvme_sqe *sqe, enum nvme_data_place place, uint32_t length)
+{
+	nvme_sgl_encode(sqe, &(struct nvme_data){.place = place, .length = length});
+}
+
+static int hold(struct stage *stage, uint32_t type_mask)
+{
+	struct filter_rule rule = {.action = FILTER_HOLD, .type_mask = type_mask};
+	int id = filter_rule_add(stage->bdev, &rule);
+
+	assert_true(id >= 0);
+	return id;
+}
+
+static void let_go(struct stage *stage, int rule)
+{
+	assert_int_equal(filter_rule_remove(stage->bdev, rule), 0);
+	filter_release(stage->bdev);
+}
+
+static uint16_t capsule_write(struct host *host, uint64_t block, const void *bytes, uint32_t size)
+{
+	struct nvme_sqe sqe = rw_command(NVME_WRITE, block, size / 512);
+
+	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, size);
+	return host_command(host, &sqe, bytes, size);
+}
+
+/* ---- moving data ---- */
+
+static void data_comes_back_with(struct stage *stage, struct host shape)
+{
+	struct host admin = shape;
+	struct host io = shape;
+
+	host_admin(stage, &admin);
+	host_io(stage, &io, &admin);
+	pattern_fill((uint8_t)shape.alignment);
+	(void)capsule_write(&io, 0, pattern, 4096);
+	assert_int_equal(host_response(&io, NULL, NULL).status, 0);
+	assert_int_equal(host_write(&io, 8, pattern + 4096, sizeof(pattern) - 4096), 0);
+	memset(got, 0, sizeof(got));
+	assert_int_equal(host_read(&io, 0, got, sizeof(got)), 0);
+	assert_memory_equal(got, pattern, sizeof(pattern));
+	assert_int_equal(host_read(&io, 3, got, 512), 0);
+	assert_memory_equal(got, pattern + 3 * 512, 512);
+	host_close(&io);
+	host_close(&admin);
+}
+
+static void data_comes_back_with_any_digests_and_alignment(void **state)
+{
+	static const uint32_t alignments[] = {4, 8, 64, 128};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	for (uint32_t i = 0; i < 32; i++) {
+		struct host shape = {.has_header_digest = (i & 1) != 0,
+				     .has_data_digest = (i & 2) != 0,
+				     .is_without_flow_control = (i & 4) != 0,
+				     .alignment = alignments[i / 8]};
+
+		data_comes_back_with(&stage, shape);
+	}
+	stage_close(&stage);
+}
+
+static void success_flag_needs_flow_control_off(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	for (int is_without = 0; is_without < 2; is_without++) {
+		struct host admin = {.is_without_flow_control = is_without};
+		struct host io = admin;
+		struct nvme_sqe sqe = rw_command(NVME_READ, 0, 1);
+		bool is_success;
+
+		host_admin(&stage, &admin);
+		host_io(&stage, &io, &admin);
+		sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 512);
+		(void)host_command(&io, &sqe, NULL, 0);
+		host_receive_pdu(&io, &pdu);
+		assert_int_equal(pdu.header[0], NVME_TCP_C2H_DATA);
+		is_success = (pdu.header[1] & NVME_TCP_FLAG_SUCCESS) != 0;
+		assert_int_equal(is_success, is_without);
+		if (!is_success)
+			assert_int_equal(host_response(&io, NULL, NULL).status, 0);
+		host_close(&io);
+		host_close(&admin);
+	}
+	stage_close(&stage);
+}
+
+static void the_network_may_cut_the_stream_anywhere(void **state)
+{
+	struct host admin = {.has_header_digest = true, .has_data_digest = true};
+	struct host io = admin;
+	struct nvme_tcp_frame frame = {true, true, 4};
+	struct nvme_sqe sqe = rw_command(NVME_WRITE, 5, 1);
+	struct nvme_tcp_capsule_command command;
+	uint8_t bytes[76 + 516];
+	struct le32 digest;
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	pattern_fill(3);
+	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
+	sqe.cid = le16_store(500);
+	nvme_tcp_command_encode(&command, &frame, &sqe, 512);
+	memcpy(bytes, &command, 72);
+	digest = nvme_tcp_header_digest(&command, 72);
+	memcpy(bytes + 72, &digest, 4);
+	memcpy(bytes + 76, pattern, 512);
+	digest = le32_store(0);
+	for (uint32_t cut = 1; cut < sizeof(bytes); cut++) {
+		/* The data digest is wrong on purpose in every second round. */
+		uint32_t crc = cut % 2 == 0 ? crc32c(pattern, 512) : 1;
+
+		digest = le32_store(crc);
+		memcpy(bytes + 588, &digest, 4);
+		host_send(&io, bytes, cut);
+		stage_turn(&stage);
+		host_send(&io, bytes + cut, sizeof(bytes) - cut);
+		assert_int_equal(host_response(&io, NULL, NULL).status, cut % 2 == 0 ? 0 : 0x022);
+	}
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		host_send(&io, bytes + i, 1);
+		stage_turn(&stage);
+	}
+	(void)host_response(&io, NULL, NULL);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void data_with_a_wrong_digest_is_not_written(void **state)
+{
+	struct host admin = {.has_data_digest = true};
+	struct host io = admin;
+	struct nvme_sqe sqe = rw_command(NVME_WRITE, 9, 1);
+	struct nvme_tcp_frame frame = {false, true, 4};
+	struct nvme_tcp_capsule_command command;
+	struct stage stage;
+	uint32_t wrong = 0x12345678;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
+	nvme_tcp_command_encode(&command, &frame, &sqe, 512);
+	memset(pattern, 0xee, 512);
+	host_send(&io, &command, sizeof(command));
+	host_send(&io, pattern, 512);
+	host_send(&io, &wrong, 4);
+	assert_int_equal(host_response(&io, NULL, NULL).status, 0x022);
+	assert_int_equal(host_read(&io, 9, got, 512), 0);
+	assert_int_equal(got[0], 0);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void flush_zeroes_trim_and_compare_reach_the_device(void **state)
+{
+	struct filter_rule count = {.action = FILTER_FAIL,
+				    .type_mask = 1 << IO_FLUSH,
+				    .skip_hits = 1000,
+				    .status = IO_MEDIUM_ERROR};
+	struct nvme_dsm_range ranges[3];
+	struct host admin = {0}, io = {0};
+	struct nvme_sqe sqe;
+	struct stage stage;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	pattern_fill(1);
+	assert_int_equal(host_write(&io, 0, pattern, 65536), 0);
+	rule = filter_rule_add(stage.bdev, &count);
+	nvme_flush_encode(&sqe, 1);
+	assert_int_equal(host_run(&io, &sqe, NULL, 0, NULL), 0);
+	nvme_flush_encode(&sqe, NVME_NSID_ALL);
+	assert_int_equal(host_run(&io, &sqe, NULL, 0, NULL), 0);
+	assert_int_equal(filter_rule_hits(stage.bdev, rule), 2);
+
+	sqe = rw_command(NVME_COMPARE, 0, 128);
+	assert_int_equal(host_run(&io, &sqe, pattern, 65536, NULL), 0);
+	pattern[65535] ^= 1;
+	assert_int_equal(host_run(&io, &sqe, pattern, 65536, NULL), 0x285);
+
+	sqe = rw_command(NVME_WRITE_ZEROES, 4, 2);
+	assert_int_equal(host_run(&io, &sqe, NULL, 0, NULL), 0);
+	memset(ranges, 0, sizeof(ranges));
+	ranges[0].first_block = le64_store(10);
+	ranges[0].block_count = le32_store(1);
+	ranges[2].first_block = le64_store(20);
+	ranges[2].block_count = le32_store(2);
+	nvme_dsm_encode(&sqe, 1, &(struct nvme_dsm){.range_count = 3, .is_deallocate = true});
+	assert_int_equal(host_run(&io, &sqe, ranges, sizeof(ranges), NULL), 0);
+	assert_int_equal(host_read(&io, 0, got, 16384), 0);
+	memset(pattern + 4 * 512, 0, 1024);
+	memset(pattern + 10 * 512, 0, 512);
+	memset(pattern + 20 * 512, 0, 1024);
+	assert_memory_equal(got, pattern, 16384);
+
+	/* One range behind the end: nothing of the list is done. */
+	ranges[0].first_block = le64_store(30);
+	ranges[1].first_block = le64_store(STAGE_BLOCKS);
+	ranges[1].block_count = le32_store(1);
+	assert_int_equal(host_run(&io, &sqe, ranges, sizeof(ranges), NULL), 0x080);
+	assert_int_equal(host_read(&io, 30, got, 512), 0);
+	assert_memory_equal(got, pattern + 30 * 512, 512);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void compare_and_write_is_one(void **state)
+{
+	struct host admin = {0}, io = {0};
+	struct nvme_sqe first, second;
+	struct nvme_status_field status;
+	uint16_t cid;
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	for (uint8_t round = 0; round < 3; round++) {
+		memset(pattern, round == 2 ? 0x55 : round, 512); /* the last one is wrong */
+		memset(got, round + 1, 512);
+		first = rw_command(NVME_COMPARE, 40, 1);
+		sgl(&first, NVME_DATA_PLACE_CAPSULE, 512);
+		first.flags |= 1;
+		second = rw_command(NVME_WRITE, 40, 1);
+		sgl(&second, NVME_DATA_PLACE_CAPSULE, 512);
+		second.flags |= 2;
+		(void)host_command(&io, &first, pattern, 512);
+		(void)host_command(&io, &second, got, 512);
+		status = host_response(&io, NULL, &cid);
+		assert_int_equal(cid, io.cid - 1);
+		assert_int_equal(status.status, round == 2 ? 0x285 : 0);
+		status = host_response(&io, NULL, &cid);
+		assert_int_equal(cid, io.cid);
+		assert_int_equal(status.status, round == 2 ? 0x009 : 0);
+	}
+	assert_int_equal(host_read(&io, 40, got, 512), 0);
+	assert_int_equal(got[0], 2);
+	/* A first half that is not followed by its second. */
+	(void)host_command(&io, &first, pattern, 512);
+	(void)capsule_write(&io, 41, pattern, 512);
+	for (int i = 0; i < 2; i++) {
+		status = host_response(&io, NULL, &cid);
+		assert_int_equal(status.status, cid == io.cid ? 0 : 0x00a);
+	}
+	/* A first half whose connection ends. */
+	(void)host_command(&io, &first, pattern, 512);
+	host_close(&io);
+	host_close(&admin);
+	assert_true(stage_await_connections(&stage, 0));
+	stage_close(&stage);
+}
+
+/* ---- hosts that misbehave in time ---- */
+
+static void a_host_without_keep_alive_is_let_go(void **state)
+{
+	struct target_options options = quick_options();
+	struct nvme_sqe sqe = {.opcode = NVME_ADMIN_SET_FEATURES};
+	struct host admin = {0}, io = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, &options, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	sqe.cdw10 = le32_store(NVME_FEATURE_KEEP_ALIVE);
+	sqe.cdw11 = le32_store(150);
+	assert_int_equal(host_run(&admin, &sqe, NULL, 0, NULL), 0);
+	for (int i = 0; i < 5; i++) {
+		struct nvme_sqe alive = {.opcode = NVME_ADMIN_KEEP_ALIVE};
+
+		stage_run_ms(&stage, 100);
+		assert_int_equal(host_run(&admin, &alive, NULL, 0, NULL), 0);
+	}
+	assert_false(host_is_closed_within(&io, 150)); /* 150 ms are granted as 200 */
+	assert_true(host_is_closed_within(&io, 200));
+	assert_true(host_is_closed_within(&admin, 50));
+	host_close(&io);
+	host_close(&admin);
+	assert_true(stage_await_connections(&stage, 0));
+	stage_close(&stage);
+}
+
+static void strangers_have_a_deadline_and_a_limit(void **state)
+{
+	struct target_options options = quick_options();
+	struct host strangers[4];
+	struct host good = {0};
+	struct stage stage;
+
+	(void)state;
+	options.unauthenticated_count_max = 3;
+	stage_open(&stage, &options, NULL);
+	memset(strangers, 0, sizeof(strangers));
+	for (int i = 0; i < 4; i++) {
+		host_open(&stage, &strangers[i]);
+		stage_run_ms(&stage, 5);
+	}
+	assert_true(host_is_closed_within(&strangers[3], 50));
+	host_icreq(&strangers[1]);
+	for (int i = 0; i < 30; i++) { /* slowly, for ever */
+		host_send(&strangers[2], "\0", 1);
+		stage_run_ms(&stage, 10);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_true(host_is_closed_within(&strangers[i], 300));
+	assert_true(stage_await_connections(&stage, 0));
+	host_admin(&stage, &good);
+	host_close(&good);
+	for (int i = 0; i < 4; i++)
+		host_close(&strangers[i]);
+	stage_close(&stage);
+}
+
+static void a_host_that_does_not_read_harms_only_itself(void **state)
+{
+	struct target_options options = quick_options();
+	struct host admin = {.is_without_flow_control = true}, io = admin;
+	struct host good_admin = {.id = 5}, good = {0};
+	struct nvme_sqe sqe = rw_command(NVME_READ, 0, 256);
+	struct stage stage;
+	int small = 4096;
+
+	(void)state;
+	options.controller_buffers_max = 8;
+	stage_open(&stage, &options, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	host_admin(&stage, &good_admin);
+	host_io(&stage, &good, &good_admin);
+	assert_int_equal(setsockopt(io.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 131072);
+	for (int i = 0; i < 31; i++)
+		(void)host_command(&io, &sqe, NULL, 0);
+	for (int i = 0; i < 20; i++) {
+		stage_run_ms(&stage, 5);
+		assert_int_equal(host_read(&good, 0, got, sizeof(got)), 0);
+	}
+	stage_run_ms(&stage, 900);
+	assert_int_equal(host_read(&good, 0, got, 512), 0);
+	assert_true(stage_await_connections(&stage, 3)); /* io alone is gone */
+	host_close(&io);
+	host_close(&good);
+	host_close(&admin);
+	host_close(&good_admin);
+	stage_close(&stage);
+}
+
+static void data_that_never_comes_is_not_awaited_for_ever(void **state)
+{
+	struct target_options options = quick_options();
+	struct nvme_sqe sqe = rw_command(NVME_WRITE, 0, 64);
+	struct host admin = {0}, io = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, &options, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 32768);
+	(void)host_command(&io, &sqe, NULL, 0);
+	host_receive_pdu(&io, &pdu);
+	assert_int_equal(pdu.header[0], NVME_TCP_R2T);
+	assert_true(host_is_closed_within(&io, 1000));
+	assert_int_equal(host_is_closed_within(&admin, 20), false);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+/* ---- associations ---- */
+
+static void a_new_association_waits_for_the_ghosts_of_the_old(void **state)
+{
+	struct host admin = {0}, io = {0}, again = {0}, other = {.id = 7};
+	struct nvmf_connect connect;
+	struct nvme_sqe sqe = {0};
+	struct nvmf_connect_data data;
+	struct stage stage;
+	uint64_t result;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	rule = hold(&stage, 1 << IO_WRITE);
+	(void)capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 20);
+	host_close(&io);
+	host_close(&admin);
+	stage_run_ms(&stage, 20);
+
+	host_open(&stage, &again);
+	host_icreq(&again);
+	connect = host_connect_default(&again, 0);
+	nvmf_connect_encode(&sqe, &connect, &data);
+	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, sizeof(data));
+	(void)host_command(&again, &sqe, &data, sizeof(data));
+	stage_run_ms(&stage, 100);
+	assert_int_equal(recv(again.fd, got, 1, MSG_PEEK), -1); /* not answered yet */
+	assert_int_equal(errno, EAGAIN);
+	host_admin(&stage, &other); /* another host is not kept waiting */
+	host_close(&other);
+	let_go(&stage, rule);
+	assert_int_equal(host_response(&again, &result, NULL).status, 0);
+	host_close(&again);
+	stage_close(&stage);
+}
+
+static void a_command_that_was_not_submitted_never_is(void **state)
+{
+	struct host admin = {0}, io = {0}, reader_admin = {.id = 3}, reader = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	stage_pause(&stage);
+	memset(pattern, 0x77, 512);
+	(void)capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 20);
+	host_close(&admin);
+	stage_run_ms(&stage, 20);
+	stage_resume(&stage);
+	host_admin(&stage, &reader_admin);
+	host_io(&stage, &reader, &reader_admin);
+	assert_int_equal(host_read(&reader, 0, got, 512), 0);
+	assert_int_equal(got[0], 0);
+	host_close(&io);
+	host_close(&reader);
+	host_close(&reader_admin);
+	stage_close(&stage);
+}
+
+static void reset_ends_the_io_queues_and_waits_for_their_io(void **state)
+{
+	struct nvmf_property_access access = {.offset = NVMF_PROPERTY_CC};
+	struct host admin = {0}, io = {0};
+	struct nvme_sqe event = {.opcode = NVME_ADMIN_ASYNC_EVENT};
+	struct nvme_sqe get = {0}, set = {0};
+	struct stage stage;
+	uint64_t csts;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	rule = hold(&stage, 1 << IO_WRITE);
+	(void)capsule_write(&io, 0, pattern, 512);
+	sgl(&event, NVME_DATA_PLACE_NONE, 0);
+	(void)host_command(&admin, &event, NULL, 0); /* waits across the reset and to the end */
+	stage_run_ms(&stage, 10);
+	nvmf_property_set_encode(&set, &access);
+	assert_int_equal(host_run(&admin, &set, NULL, 0, NULL), 0);
+	assert_true(host_is_closed_within(&io, 100));
+	access.offset = NVMF_PROPERTY_CSTS;
+	nvmf_property_get_encode(&get, &access);
+	assert_int_equal(host_run(&admin, &get, NULL, 0, &csts), 0);
+	assert_int_equal(csts & NVMF_CSTS_READY, 1);
+	let_go(&stage, rule);
+	assert_true(stage_await_connections(&stage, 1));
+	assert_int_equal(host_run(&admin, &get, NULL, 0, &csts), 0);
+	assert_int_equal(csts & NVMF_CSTS_READY, 0);
+	host_close(&io);
+	host_enable(&admin);
+	host_io(&stage, &io, &admin);
+	assert_int_equal(host_read(&io, 0, got, 512), 0);
+	assert_int_equal(host_run(&admin, &set, NULL, 0, NULL), 0);
+	host_close(&io);
+	host_close(&admin);
+	assert_true(stage_await_connections(&stage, 0));
+	stage_close(&stage);
+}
+
+static void disconnect_is_answered_then_the_queue_ends(void **state)
+{
+	struct nvmf_disconnect_command disconnect = {.opcode = NVMF_OPCODE,
+						     .type = NVMF_DISCONNECT};
+	struct host admin = {0}, io = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	assert_int_equal(host_run(&io, (struct nvme_sqe *)&disconnect, NULL, 0, NULL), 0);
+	assert_true(host_is_closed_within(&io, 200));
+	assert_false(host_is_closed_within(&admin, 20));
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void a_subsystem_can_be_removed_while_io_is_held(void **state)
+{
+	struct host admin = {0}, io = {0};
+	struct target_subsystem_change change;
+	struct stage stage;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	rule = hold(&stage, 1 << IO_WRITE | 1 << IO_READ);
+	for (int i = 0; i < 8; i++)
+		(void)capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 10);
+	memset(&change, 0, sizeof(change));
+	change.parent = &stage.waiter;
+	change.subsystem = stage.subsystem;
+	op_wait(&stage.waiter);
+	target_subsystem_destroy_submit(&change);
+	stage_run_ms(&stage, 50);
+	assert_int_equal(stage.waiter.pending, 1); /* the device still has the writes */
+	let_go(&stage, rule);
+	stage_await(&stage);
+	assert_int_equal(bdev_channel_count(stage.bdev), 0);
+	host_close(&io);
+	host_close(&admin);
+	stage_reopen_subsystem(&stage);
+	stage_close(&stage);
+}
+
+/* ---- events ---- */
+
+static void ana_change_is_told_and_obeyed(void **state)
+{
+	struct target_subsystem_change change;
+	struct nvme_sqe event = {.opcode = NVME_ADMIN_ASYNC_EVENT};
+	struct nvme_get_log log = {.page = NVME_LOG_ANA, .length_bytes = 52};
+	struct nvme_sqe get;
+	struct host admin = {0}, io = {0};
+	struct nvme_status_field status;
+	struct stage stage;
+	uint64_t result;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	sgl(&event, NVME_DATA_PLACE_NONE, 0);
+	for (int i = 0; i < 4; i++)
+		(void)host_command(&admin, &event, NULL, 0);
+	(void)host_command(&admin, &event, NULL, 0);
+	assert_int_equal(host_response(&admin, NULL, NULL).status, 0x105);
+	memset(&change, 0, sizeof(change));
+	change.parent = &stage.waiter;
+	change.subsystem = stage.subsystem;
+	change.ana_state = TARGET_ANA_INACCESSIBLE;
+	op_wait(&stage.waiter);
+	target_subsystem_set_ana_state_submit(&change);
+	stage_await(&stage);
+	assert_int_equal(host_response(&admin, &result, NULL).status, 0);
+	assert_int_equal(result, 0x0c0302);
+	(void)capsule_write(&io, 0, pattern, 512);
+	status = host_response(&io, NULL, NULL);
+	assert_int_equal(status.status, 0x302);
+	assert_false(status.is_do_not_retry);
+	/* Not told again before the log was read. */
+	change.ana_state = TARGET_ANA_NON_OPTIMIZED;
+	op_wait(&stage.waiter);
+	target_subsystem_set_ana_state_submit(&change);
+	stage_await(&stage);
+	assert_false(host_is_closed_within(&admin, 20));
+	memset(&get, 0, sizeof(get));
+	nvme_get_log_encode(&get, NVME_NSID_ALL, &log);
+	sgl(&get, NVME_DATA_PLACE_TRANSPORT, 52);
+	(void)host_command(&admin, &get, NULL, 0);
+	host_receive_pdu(&admin, &pdu);
+	assert_int_equal(pdu.header[0], NVME_TCP_C2H_DATA);
+	assert_int_equal(pdu.data[16 + 16], 2);
+	assert_int_equal(pdu.data[48], 1); /* namespace id */
+	for (int i = 0; i < 2; i++) {
+		(void)host_response(&admin, &result, NULL);
+		assert_true(result == 0 || result == 0x0c0302);
+	}
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void abort_ends_what_waits(void **state)
+{
+	struct nvme_sqe event = {.opcode = NVME_ADMIN_ASYNC_EVENT};
+	struct nvme_sqe abort = {.opcode = NVME_ADMIN_ABORT};
+	struct host admin = {0}, io = {0};
+	struct stage stage;
+	uint64_t result;
+	uint16_t cid;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	sgl(&event, NVME_DATA_PLACE_NONE, 0);
+	sgl(&abort, NVME_DATA_PLACE_NONE, 0);
+	cid = host_command(&admin, &event, NULL, 0);
+	abort.cdw10 = le32_store((uint32_t)cid << 16);
+	(void)host_command(&admin, &abort, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		uint16_t answered;
+		struct nvme_status_field status = host_response(&admin, &result, &answered);
+
+		assert_int_equal(status.status, answered == cid ? 0x007 : 0);
+		assert_int_equal(result, 0);
+	}
+	stage_pause(&stage);
+	cid = capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 10);
+	abort.cdw10 = le32_store((uint32_t)cid << 16 | 1);
+	assert_int_equal(host_run(&admin, &abort, NULL, 0, &result), 0);
+	assert_int_equal(result, 0);
+	assert_int_equal(host_response(&io, NULL, NULL).status, 0x007);
+	assert_int_equal(host_run(&admin, &abort, NULL, 0, &result), 0);
+	assert_int_equal(result, 1); /* there is no such command any more */
+	stage_resume(&stage);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void errors_name_their_retry_delay(void **state)
+{
+	static const struct {
+		enum io_status status;
+		uint16_t code;
+		uint8_t delay;
+		bool is_final;
+	} expected[] = {
+		{IO_MEDIUM_ERROR, 0x280, 1, false},
+		{IO_NO_SPACE, 0x081, 2, false},
+		{IO_RESERVATION_CONFLICT, 0x083, 2, false},
+		{IO_DEVICE_GONE, 0x006, 1, false},
+		{IO_READ_ONLY, 0x020, 0, true},
+		{IO_NOT_READY, 0x082, 1, false},
+	};
+	struct host admin = {0}, io = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		struct filter_rule rule = {.action = FILTER_FAIL,
+					   .type_mask = 1 << IO_WRITE,
+					   .status = expected[i].status};
+		int id = filter_rule_add(stage.bdev, &rule);
+		struct nvme_status_field status;
+
+		(void)capsule_write(&io, 0, pattern, 512);
+		status = host_response(&io, NULL, NULL);
+		assert_int_equal(status.status, expected[i].code);
+		assert_int_equal(status.retry_delay, expected[i].delay);
+		assert_int_equal(status.is_do_not_retry, expected[i].is_final);
+		assert_int_equal(filter_rule_remove(stage.bdev, id), 0);
+	}
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void hosts_that_are_not_allowed_go_and_stay_out(void **state)
+{
+	static const char *const names[] = {"nqn.2014-08.org.example:h2"};
+	struct target_subsystem_change change;
+	struct host one = {.id = 1}, two = {.id = 2}, late = {.id = 1};
+	struct nvmf_connect connect;
+	struct stage stage;
+	uint32_t result;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &one);
+	host_admin(&stage, &two);
+	memset(&change, 0, sizeof(change));
+	change.parent = &stage.waiter;
+	change.subsystem = stage.subsystem;
+	change.allowed_hosts = names;
+	change.allowed_host_count = 1;
+	op_wait(&stage.waiter);
+	target_subsystem_set_allowed_hosts_submit(&change);
+	stage_await(&stage);
+	assert_true(host_is_closed_within(&one, 100));
+	assert_false(host_is_closed_within(&two, 20));
+	host_open(&stage, &late);
+	host_icreq(&late);
+	connect = host_connect_default(&late, 0);
+	assert_int_equal(host_connect_with(&late, &connect, &result), 0x184);
+	host_close(&late);
+	host_close(&one);
+	host_close(&two);
+	stage_close(&stage);
+}
+
+static void the_discovery_log_reads_the_same_in_pieces(void **state)
+{
+	struct nvme_get_log log = {.page = NVME_LOG_DISCOVERY, .length_bytes = 2048};
+	struct host host = {0};
+	struct nvmf_connect connect;
+	const struct nvmf_discovery_entry *entry = (void *)(pattern + 1024);
+	struct nvme_sqe sqe = {0};
+	struct stage stage;
+	uint32_t result;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_open(&stage, &host);
+	host_icreq(&host);
+	connect = host_connect_default(&host, 0);
+	(void)snprintf(connect.subnqn, sizeof(connect.subnqn), "%s", NVMF_DISCOVERY_NQN);
+	assert_int_equal(host_connect_with(&host, &connect, &result), 0);
+	host_enable(&host);
+	nvme_get_log_encode(&sqe, 0, &log);
+	assert_int_equal(host_run(&host, &sqe, pattern, 2048, NULL), 0);
+	assert_int_equal(pattern[8], 1); /* records */
+	assert_string_equal((const char *)entry->subnqn, STAGE_NQN);
+	assert_memory_equal(entry->address, "127.0.0.1 ", 10);
+	assert_int_equal(entry->transport_type, NVMF_TRANSPORT_TCP);
+	log.length_bytes = 64;
+	for (log.offset_bytes = 0; log.offset_bytes < 2048; log.offset_bytes += 52) {
+		uint32_t size =
+			2048 - log.offset_bytes < 64 ? (uint32_t)(2048 - log.offset_bytes) : 64;
+
+		memset(&sqe, 0, sizeof(sqe));
+		nvme_get_log_encode(&sqe, 0, &log);
+		assert_int_equal(host_run(&host, &sqe, got, 64, NULL), 0);
+		assert_memory_equal(got, pattern + log.offset_bytes, size);
+	}
+	host_close(&host);
+	stage_close(&stage);
+}
+
+/* ---- reservations ---- */
+
+struct kept {
+	struct target_reservation_store store;
+	struct target_reservation_state state;
+	int result;
+	uint32_t count;
+};
+
+static void kept_load(struct target_reservation_store *store,
+		      struct target_reservation_request *request)
+{
+	struct kept *kept = container_of(store, struct kept, store);
+
+	request->state = kept->state;
+	request->result = kept->count > 0 ? 0 : -ENOENT;
+	op_done(request->parent);
+}
+
+static void kept_store(struct target_reservation_store *store,
+		       struct target_reservation_request *request)
+{
+	struct kept *kept = container_of(store, struct kept, store);
+
+	request->result = kept->result;
+	if (kept->result == 0) {
+		kept->state = request->state;
+		kept->count++;
+	}
+	op_done(request->parent);
+}
+
+static uint16_t reserve(struct host *host, struct nvme_reservation reservation)
+{
+	struct nvme_sqe sqe = {0};
+	uint8_t data[16] = {0};
+
+	nvme_reservation_encode(&sqe, 1, &reservation, data);
+	return host_run(host, &sqe, data, nvme_reservation_data_bytes(sqe.opcode), NULL);
+}
+
+static const struct nvme_reservation register_11 = {.opcode = NVME_RESERVATION_REGISTER,
+						    .other_key = 0x11,
+						    .persist = NVME_RESERVATION_PERSIST_SET};
+static const struct nvme_reservation register_22 = {.opcode = NVME_RESERVATION_REGISTER,
+						    .other_key = 0x22};
+static const struct nvme_reservation acquire_11 = {.opcode = NVME_RESERVATION_ACQUIRE,
+						   .type = NVME_RESERVATION_WRITE_EXCLUSIVE,
+						   .current_key = 0x11};
+static const struct nvme_reservation preempt_11 = {.opcode = NVME_RESERVATION_ACQUIRE,
+						   .action = NVME_RESERVATION_PREEMPT,
+						   .type = NVME_RESERVATION_WRITE_EXCLUSIVE,
+						   .current_key = 0x22,
+						   .other_key = 0x11};
+
+static void a_preempted_host_has_no_write_in_flight(void **state)
+{
+	struct kept kept = {.store = {.load = kept_load, .store = kept_store}};
+	struct host admin = {.id = 1}, io = {0}, other_admin = {.id = 2}, other = {0};
+	struct nvme_sqe sqe = {0};
+	uint8_t data[16];
+	struct stage stage;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, &kept.store);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	host_admin(&stage, &other_admin);
+	host_io(&stage, &other, &other_admin);
+	assert_int_equal(reserve(&io, register_11), 0);
+	assert_int_equal(reserve(&io, acquire_11), 0);
+	assert_int_equal(kept.count, 2);
+	assert_int_equal(host_write(&other, 0, pattern, 512), 0x083);
+	assert_int_equal(host_read(&other, 0, got, 512), 0);
+	assert_int_equal(reserve(&other, register_22), 0);
+	rule = hold(&stage, 1 << IO_WRITE);
+	(void)capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 10);
+	nvme_reservation_encode(&sqe, 1, &preempt_11, data);
+	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 16);
+	(void)host_command(&other, &sqe, data, 16);
+	stage_run_ms(&stage, 50);
+	assert_int_equal(recv(other.fd, got, 1, MSG_PEEK), -1);
+	let_go(&stage, rule);
+	assert_int_equal(host_response(&other, NULL, NULL).status, 0);
+	assert_int_equal(host_response(&io, NULL, NULL).status, 0);
+	assert_int_equal(host_write(&io, 0, pattern, 512), 0x083);
+	assert_int_equal(host_write(&other, 0, pattern, 512), 0);
+	assert_int_equal(kept.state.registrant_count, 1);
+	assert_int_equal(kept.state.registrants[0].key, 0x22);
+	host_close(&io);
+	host_close(&admin);
+	host_close(&other);
+	host_close(&other_admin);
+	stage_close(&stage);
+	/* After a restart it is the same. */
+	stage_open(&stage, NULL, &kept.store);
+	admin.fd = -1;
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	assert_int_equal(host_write(&io, 0, pattern, 512), 0x083);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void a_reservation_that_cannot_be_kept_is_refused(void **state)
+{
+	struct kept kept = {.store = {.load = kept_load, .store = kept_store}, .result = -EIO};
+	struct host admin = {.id = 1}, io = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, &kept.store);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	assert_int_equal(reserve(&io, register_11), 0x006);
+	assert_int_equal(reserve(&io, acquire_11), 0x083); /* not registered */
+	kept.result = 0;
+	assert_int_equal(reserve(&io, register_11), 0);
+	assert_int_equal(reserve(&io, acquire_11), 0);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
+static void many_connections_come_and_go(void **state)
+{
+	static struct host hosts[200];
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	memset(hosts, 0, sizeof(hosts));
+	for (int i = 0; i < 200; i++) {
+		hosts[i].id = (uint8_t)(i + 1);
+		host_admin(&stage, &hosts[i]);
+	}
+	assert_true(stage_await_connections(&stage, 200));
+	for (int i = 0; i < 200; i++)
+		host_close(&hosts[i]);
+	assert_true(stage_await_connections(&stage, 0));
+	stage_close(&stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(data_comes_back_with_any_digests_and_alignment),
+		cmocka_unit_test(success_flag_needs_flow_control_off),
+		cmocka_unit_test(the_network_may_cut_the_stream_anywhere),
+		cmocka_unit_test(data_with_a_wrong_digest_is_not_written),
+		cmocka_unit_test(flush_zeroes_trim_and_compare_reach_the_device),
+		cmocka_unit_test(compare_and_write_is_one),
+		cmocka_unit_test(a_host_without_keep_alive_is_let_go),
+		cmocka_unit_test(strangers_have_a_deadline_and_a_limit),
+		cmocka_unit_test(a_host_that_does_not_read_harms_only_itself),
+		cmocka_unit_test(data_that_never_comes_is_not_awaited_for_ever),
+		cmocka_unit_test(a_new_association_waits_for_the_ghosts_of_the_old),
+		cmocka_unit_test(a_command_that_was_not_submitted_never_is),
+		cmocka_unit_test(reset_ends_the_io_queues_and_waits_for_their_io),
+		cmocka_unit_test(disconnect_is_answered_then_the_queue_ends),
+		cmocka_unit_test(a_subsystem_can_be_removed_while_io_is_held),
+		cmocka_unit_test(ana_change_is_told_and_obeyed),
+		cmocka_unit_test(abort_ends_what_waits),
+		cmocka_unit_test(errors_name_their_retry_delay),
+		cmocka_unit_test(hosts_that_are_not_allowed_go_and_stay_out),
+		cmocka_unit_test(the_discovery_log_reads_the_same_in_pieces),
+		cmocka_unit_test(a_preempted_host_has_no_write_in_flight),
+		cmocka_unit_test(a_reservation_that_cannot_be_kept_is_refused),
+		cmocka_unit_test(many_connections_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
