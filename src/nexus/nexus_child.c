@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexus_child.c - the phases of a child on the home reactor.
+ *
+ * Invariants:
+ *  1. A slot is in exactly the mask of its phase.
+ *  2. The map of a child has a bit for every segment in which it may differ from those in sync,
+ *     from its opening on, whatever its phase; it is empty while the child is in sync.
+ *  3. The last child in sync is never faulted.
+ */
+#include "nexus/nexus_impl.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+
+void nexus_child_set_phase(struct nexus_child *child, enum child_phase phase)
+{
+	struct nexus *nexus = child->nexus;
+	uint32_t bit = CHILD_BIT(child->slot);
+
+	ASSERT((nexus->mask[child->phase] & bit) != 0);
+	ASSERT(phase != CHILD_IN_SYNC || bitmap_set_count(child->stale) == 0);
+	ASSERT(phase != CHILD_LOSING || !child->is_wanted_healthy);
+	ASSERT(phase != CHILD_EMPTY || child->channel == NULL);
+	nexus->mask[child->phase] &= ~bit;
+	nexus->mask[phase] |= bit;
+	child->phase = phase;
+}
+
+/* Keeps the map if it is about this very device. */
+static int child_take_map(struct nexus_child *child, bool is_in_sync)
+{
+	struct nexus *nexus = child->nexus;
+	bool is_same = child->stale != NULL && !uuid_is_nil(&child->device_uuid) &&
+		       uuid_is_equal(&child->device_uuid, &child->bdev->uuid) &&
+		       bitmap_bit_count(child->stale) == nexus->segment_count;
+
+	if (is_same && !is_in_sync)
+		return 0;
+	bitmap_destroy(child->stale);
+	child->stale = NULL;
+	if (bitmap_create(nexus->segment_count, &child->stale) < 0)
+		return -ENOMEM;
+	child->device_uuid = child->bdev->uuid;
+	if (!is_in_sync)
+		bitmap_set_all(child->stale);
+	return 0;
+}
+
+int nexus_child_open(struct nexus_child *child, bool is_in_sync)
+{
+	int rc;
+
+	ASSERT(child->channel == NULL && child->bdev != NULL);
+	ASSERT(child->phase == CHILD_EMPTY || child->phase == CHILD_FAULTED);
+	rc = child_take_map(child, is_in_sync);
+	if (rc < 0)
+		return rc;
+	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
+	if (rc < 0)
+		return rc;
+	ASSERT(child->job == NULL && child->job_stop_waiter == NULL);
+	ASSERT(!is_in_sync || bitmap_set_count(child->stale) == 0);
+	child->is_gone = false;
+	child->is_leaving = false;
+	child->latency_ns = 0;
+	child->joined_change = 0;
+	child->is_wanted_healthy = is_in_sync;
+	child->reason = is_in_sync ? NEXUS_REASON_NONE : NEXUS_REASON_OUT_OF_SYNC;
+	nexus_child_set_phase(child, is_in_sync ? CHILD_IN_SYNC : CHILD_STALE);
+	return 0;
+}
+
+void nexus_child_close(struct nexus_child *child)
+{
+	ASSERT(child->job == NULL);
+	if (child->channel == NULL)
+		return;
+	ASSERT(child->channel->inflight == 0);
+	bdev_channel_close(child->channel);
+	child->channel = NULL;
+}
+
+enum nexus_child_reason nexus_child_reason_of(enum io_status status)
+{
+	switch (status) {
+	case IO_NO_SPACE:
+		return NEXUS_REASON_NO_SPACE;
+	case IO_TIMED_OUT:
+		return NEXUS_REASON_TIMED_OUT;
+	case IO_OK:
+	case IO_MEDIUM_ERROR:
+	case IO_INTEGRITY_ERROR:
+	case IO_DEVICE_GONE:
+	case IO_ABORTED:
+	case IO_COMPARE_FAILED:
+	case IO_RESERVATION_CONFLICT:
+	case IO_NOT_RECORDED:
+	case IO_READ_ONLY:
+	case IO_UNSUPPORTED:
+	case IO_INVALID:
+	case IO_NOT_READY:
+	case IO_INTERNAL_ERROR:
+		break;
+	}
+	return NEXUS_REASON_IO_FAILURE;
+}
+
+bool nexus_child_is_last(const struct nexus_child *child)
+{
+	return child->phase == CHILD_IN_SYNC &&
+	       child->nexus->mask[CHILD_IN_SYNC] == CHILD_BIT(child->slot);
+}
+
+/* What it holds in a volatile cache is no longer flushed with the others. */
+static void child_leave_service(struct nexus_child *child)
+{
+	ASSERT(child->phase == CHILD_IN_SYNC || child->phase == CHILD_SYNCING);
+	ASSERT(child->stale != NULL);
+	nexus_recent_add_to(child->nexus, child->stale);
+}
+
+static void child_lose(struct nexus_child *child)
+{
+	ASSERT(!nexus_child_is_last(child));
+	ASSERT(bitmap_set_count(child->stale) == 0);
+
+	child_leave_service(child);
+	child->is_wanted_healthy = false;
+	nexus_child_set_phase(child, CHILD_LOSING);
+	child->lost_change = membership_change(child->nexus);
+	nexus_rebuild_leave_source(child);
+}
+
+static void child_fail_rebuild(struct nexus_child *child)
+{
+	if (child->job != NULL)
+		rebuild_job_abandon(child->job, IO_ABORTED);
+	child_leave_service(child);
+	nexus_child_set_phase(child, CHILD_FAULTED);
+	child->joined_change = 0;
+	if (child->is_wanted_healthy) { /* its good news is on the way to the store */
+		child->is_wanted_healthy = false;
+		child->lost_change = membership_change(child->nexus);
+	}
+	nexus_child_close_later(child);
+}
+
+void nexus_child_fault(struct nexus_child *child, enum nexus_child_reason reason)
+{
+	struct nexus *nexus = child->nexus;
+
+	ASSERT(child->phase != CHILD_EMPTY);
+	child->reason = reason;
+	if (child->phase == CHILD_LOSING || child->phase == CHILD_FAULTED)
+		return;
+	child->fault_wall_ns = os_clock_wall_ns(reactor_os(nexus->home));
+	log_warn(nexus->log, "nexus %s: child %s leaves service, reason %d", nexus->name,
+		 child->uri, (int)reason);
+	switch (child->phase) {
+	case CHILD_IN_SYNC:
+		child_lose(child);
+		break;
+	case CHILD_SYNCING:
+		child_fail_rebuild(child);
+		break;
+	case CHILD_STALE:
+		nexus_child_set_phase(child, CHILD_FAULTED);
+		nexus_child_close_later(child);
+		break;
+	case CHILD_LOSING:
+	case CHILD_FAULTED:
+	case CHILD_EMPTY:
+		break;
+	}
+}
+
+void nexus_child_removed(struct nexus_child *child)
+{
+	if (child->phase == CHILD_EMPTY || child->channel == NULL)
+		return;
+	if (!nexus_child_is_last(child)) {
+		nexus_child_fault(child, NEXUS_REASON_IO_FAILURE);
+		return;
+	}
+	REACHED("nexus_last_child_removed");
+	child->is_gone = true;
+	child->fault_wall_ns = os_clock_wall_ns(reactor_os(child->nexus->home));
+	log_error(child->nexus->log,
+		  "nexus %s: the device of %s, its last healthy child, is gone; bring the child "
+		  "online when the device is back",
+		  child->nexus->name, child->uri);
+	nexus_child_close_later(child);
+}
+
+void nexus_child_close_later(struct nexus_child *child)
+{
+	/* One that is sent and not yet seen will be seen after this. */
+	if (atomic_exchange(&child->is_close_sent, true))
+		return;
+	child->close_message.run = nexus_child_close_arrived;
+	reactor_send(child->nexus->main, &child->close_message);
+}

@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexus_home.c - the part of management requests that runs on the home reactor.
+ *
+ * A kind of request is a list of steps, in the order they run; the lists stand at the end. A step
+ * that fails says so in the request, and the rest is left out. Pauses that the request holds end
+ * with it.
+ *
+ * Invariants:
+ *  1. Requests of a nexus run one at a time, so what they share in nexus->turn needs no care.
+ *  2. A child begins to be written (nexus_rebuild_begin) under a pause with no I/O in work.
+ *  3. A channel is closed after its child left service and all I/O that began before has ended.
+ */
+#include "nexus/nexus_impl.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef enum op_flow (*home_step)(struct nexus_request *request);
+
+static struct nexus_child *request_child(struct nexus_request *request)
+{
+	struct nexus_child *child = nexus_child_at(request->work.nexus, request->work.slot);
+
+	ASSERT(child->is_used && child->nexus == request->work.nexus);
+	return child;
+}
+
+/* Steps of many kinds. */
+
+static enum op_flow home_check_serving(struct nexus_request *request)
+{
+	const struct nexus *nexus = request->work.nexus;
+
+	if (nexus->is_fenced || nexus->is_stopping || nexus->is_stopped)
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
+				   "nexus %s is %s: destroy it, or create it anew", nexus->name,
+				   nexus->is_fenced ? "fenced off by another owner" : "shut down");
+	return OP_NEXT;
+}
+
+static enum op_flow home_pause(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(nexus->turn.pauses == 0);
+	nexus->turn.pauses++;
+	nexus_io_pause(nexus);
+	ASSERT(nexus->pause_count >= nexus->turn.pauses);
+	op_wait(&request->work.home_op);
+	nexus_io_drain(nexus, &nexus->turn.drain, &request->work.home_op);
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_drain(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	op_wait(&request->work.home_op);
+	nexus_io_drain(nexus, &nexus->turn.drain, &request->work.home_op);
+	return op_join(&request->work.home_op);
+}
+
+/* For kinds that record something: waits for the newest change. */
+static enum op_flow home_record(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(nexus->membership.change_durable <= nexus->membership.change_last);
+	nexus->turn.waiter.parent = &request->work.home_op;
+	nexus->turn.waiter.change = nexus->membership.change_last;
+	op_wait(&request->work.home_op);
+	membership_wait(nexus, &nexus->turn.waiter);
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_recorded(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	switch (nexus->turn.waiter.result) {
+	case RECORD_WAIT_OK:
+		break;
+	case RECORD_WAIT_EXPIRED:
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "nexus %s: the store did not take the change in time; it is "
+				   "tried on, repeat the request when the store answers again",
+				   nexus->name);
+		break;
+	case RECORD_WAIT_FENCED:
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
+				   "nexus %s is fenced off by another owner: destroy it",
+				   nexus->name);
+		break;
+	}
+	return OP_NEXT;
+}
+
+static enum op_flow home_child_stop_job(struct nexus_request *request)
+{
+	op_wait(&request->work.home_op);
+	nexus_rebuild_stop(request_child(request), &request->work.home_op);
+	return op_join(&request->work.home_op);
+}
+
+/* Jobs that still read from the child go on with another source. */
+static enum op_flow home_child_leave_source(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	nexus_rebuild_leave_source(request_child(request));
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *target = nexus_child_at(nexus, slot);
+
+		if (target->job == NULL || target->job_source != request->work.slot)
+			continue;
+		ASSERT(target->job_stop_waiter == NULL);
+		op_wait(&request->work.home_op);
+		target->job_stop_waiter = &request->work.home_op;
+	}
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_child_close(struct nexus_request *request)
+{
+	struct nexus_child *child = request_child(request);
+
+	ASSERT(child->phase == CHILD_FAULTED || child->is_gone);
+	ASSERT(child->job == NULL);
+	nexus_child_close(child);
+	ASSERT(child->channel == NULL);
+	return OP_NEXT;
+}
+
+static enum op_flow home_jobs_stop(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		ASSERT(child->job == NULL || child->phase == CHILD_SYNCING ||
+		       child->phase == CHILD_FAULTED);
+		nexus->turn.was_rebuilding[slot] = child->job != NULL;
+		op_wait(&request->work.home_op);
+		nexus_rebuild_stop(child, &request->work.home_op);
+	}
+	return op_join(&request->work.home_op);
+}
+
+/* Of creation. */
+
+static int create_take_memory(struct nexus *nexus)
+{
+	ASSERT(nexus->io_slab == NULL && nexus->area == NULL);
+	ASSERT(nexus->block_count > 0);
+	nexus->segment_count = rebuild_segment_count(nexus->block_count, nexus->block_bytes);
+	if (slab_create(sizeof(struct nexus_io), NEXUS_IO_MAX, &nexus->io_slab) < 0)
+		return -ENOMEM;
+	nexus->area = memory_alloc_pages((size_t)2 * REBUILD_SEGMENT_BYTES);
+	nexus->history.entries =
+		memory_alloc_array(NEXUS_HISTORY_MAX, sizeof(nexus->history.entries[0]));
+	if (nexus->area == NULL || nexus->history.entries == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < 2; i++) {
+		if (bitmap_create(nexus->segment_count, &nexus->recent[i].map) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static enum op_flow home_create_open(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	if (create_take_memory(nexus) < 0) {
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "nexus %s: no memory; free some and try again", nexus->name);
+		return OP_NEXT;
+	}
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+		int rc;
+
+		if (!child->is_used)
+			continue;
+		nexus->has_cache |= child->bdev->has_volatile_cache;
+		rc = nexus_child_open(child, (nexus->turn.in_sync & CHILD_BIT(slot)) != 0);
+		if (rc == 0)
+			continue;
+		nexus_request_fail(request, NEXUS_ERROR_INVALID,
+				   "child %s of nexus %s cannot be opened (%s): check its device",
+				   child->uri, nexus->name, strerror(-rc));
+		return OP_NEXT;
+	}
+	ASSERT(nexus->mask[CHILD_IN_SYNC] == nexus->turn.in_sync);
+	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
+	ASSERT(nexus->membership.change_last == 0);
+	membership_change(nexus);
+	return OP_NEXT;
+}
+
+static enum op_flow home_create_rebuild(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	for_each_child (nexus, nexus->mask[CHILD_STALE], slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+		int rc = nexus_rebuild_begin(child);
+
+		if (rc < 0)
+			log_warn(nexus->log, "nexus %s: rebuild of %s cannot begin (%d)",
+				 nexus->name, child->uri, rc);
+	}
+	return OP_NEXT;
+}
+
+/* Of the end. */
+
+static enum op_flow home_stop_io(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(nexus->turn.pauses == 0);
+	nexus->is_stopping = true;
+	nexus->turn.is_flush_failed = false;
+	nexus_io_answer_waiting(nexus);
+	return OP_NEXT;
+}
+
+/* A clean end promises that the children are equal also after a loss of power. */
+static enum op_flow home_flush(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(nexus->is_stopping);
+	if (nexus->is_fenced || nexus->is_stopped)
+		return OP_NEXT;
+	ASSERT(nexus->active[0] + nexus->active[1] == 0);
+	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
+		struct bdev_io *io = &nexus->flush_io[slot];
+
+		*io = (struct bdev_io){.parent = &request->work.home_op,
+				       .type = IO_FLUSH,
+				       .status = IO_DEVICE_GONE};
+		if (nexus->children[slot].channel == NULL)
+			continue;
+		op_wait(&request->work.home_op);
+		bdev_submit(nexus->children[slot].channel, io);
+	}
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_record_clean(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	nexus->turn.waiter.result = RECORD_WAIT_OK;
+	if (nexus->is_fenced || nexus->is_stopped)
+		return OP_NEXT;
+	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
+		enum io_status status = nexus->flush_io[slot].status;
+
+		if (status != IO_OK && status != IO_UNSUPPORTED)
+			nexus->turn.is_flush_failed = true;
+	}
+	if (nexus->turn.is_flush_failed) {
+		log_warn(nexus->log, "nexus %s: a child was not flushed: not a clean end",
+			 nexus->name);
+		return OP_NEXT;
+	}
+	nexus->membership.is_clean_wanted = true;
+	membership_change(nexus);
+	return home_record(request);
+}
+
+static enum op_flow home_membership_stop(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	if (nexus->turn.waiter.result != RECORD_WAIT_OK)
+		log_warn(nexus->log, "nexus %s: its clean end could not be recorded", nexus->name);
+	op_wait(&request->work.home_op);
+	membership_stop(nexus, &request->work.home_op);
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_close_all(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(nexus->active[0] + nexus->active[1] == 0);
+	ASSERT(range_locks_is_empty(&nexus->locks));
+	ASSERT(nexus->membership.is_stopped);
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++)
+		nexus_child_close(nexus_child_at(nexus, slot));
+	nexus->is_stopped = true;
+	return OP_NEXT;
+}
+
+/* Of single children. */
+
+static enum op_flow home_add_open(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	struct nexus_child *child = request_child(request);
+	int rc;
+
+	ASSERT(child->phase == CHILD_EMPTY && child->channel == NULL);
+	rc = nexus_child_open(child, false);
+	if (rc < 0) {
+		nexus_request_fail(request, NEXUS_ERROR_INVALID,
+				   "child %s cannot be opened (%s): check its device", child->uri,
+				   strerror(-rc));
+		return OP_NEXT;
+	}
+	nexus->has_cache |= child->bdev->has_volatile_cache;
+	membership_change(nexus);
+	return OP_NEXT;
+}
+
+/* To the store an unknown child is an unhealthy one: it may be late. */
+static enum op_flow home_add_recorded(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	if (nexus->turn.waiter.result != RECORD_WAIT_OK)
+		log_warn(nexus->log, "nexus %s: child %s is not recorded yet", nexus->name,
+			 request_child(request)->uri);
+	nexus->turn.is_skipped |= request->is_norebuild;
+	return OP_NEXT;
+}
+
+static enum op_flow home_remove_check(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++)
+		count += nexus->children[slot].phase != CHILD_EMPTY;
+	if (count == 1)
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
+				   "%s is the last child of nexus %s: destroy the nexus instead",
+				   request->uri, nexus->name);
+	return OP_NEXT;
+}
+
+static enum op_flow home_last_check(struct nexus_request *request)
+{
+	if (nexus_child_is_last(request_child(request)))
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
+				   "%s is the last healthy child of nexus %s: wait until another "
+				   "one is rebuilt",
+				   request->uri, request->work.nexus->name);
+	return OP_NEXT;
+}
+
+static enum op_flow home_remove_leave(struct nexus_request *request)
+{
+	struct nexus_child *child = request_child(request);
+
+	ASSERT(!nexus_child_is_last(child));
+	nexus_child_fault(child, NEXUS_REASON_BY_CLIENT);
+	child->is_leaving = true;
+	membership_change(request->work.nexus);
+	return OP_NEXT;
+}
+
+static enum op_flow home_remove_end(struct nexus_request *request)
+{
+	struct nexus_child *child = request_child(request);
+
+	ASSERT(child->channel == NULL && child->job == NULL && child->phase == CHILD_FAULTED);
+	nexus_child_set_phase(child, CHILD_EMPTY);
+	bitmap_destroy(child->stale);
+	child->stale = NULL;
+	child->is_maybe_healthy = false;
+	child->fault_wall_ns = 0;
+	child->is_permanent = false;
+	return OP_NEXT;
+}
+
+static enum op_flow home_offline(struct nexus_request *request)
+{
+	struct nexus_child *child = request_child(request);
+
+	ASSERT(!nexus_child_is_last(child));
+	if (request->action == NEXUS_ACTION_OFFLINE_PERMANENT)
+		child->is_permanent = true;
+	nexus_child_fault(child, request->action == NEXUS_ACTION_FAULT_IO_ERROR
+					 ? NEXUS_REASON_IO_FAILURE
+					 : NEXUS_REASON_BY_CLIENT);
+	return OP_NEXT;
+}
+
+static enum op_flow home_close_check(struct nexus_request *request)
+{
+	const struct nexus *nexus = request->work.nexus;
+	const struct nexus_child *child = request_child(request);
+
+	if (nexus->is_stopped || (child->phase != CHILD_FAULTED && !child->is_gone))
+		request->work.nexus->turn.is_skipped = true;
+	return OP_NEXT;
+}
+
+static bool reason_is_recoverable(enum nexus_child_reason reason)
+{
+	switch (reason) {
+	case NEXUS_REASON_BY_CLIENT:
+	case NEXUS_REASON_IO_FAILURE:
+	case NEXUS_REASON_NO_SPACE:
+	case NEXUS_REASON_TIMED_OUT:
+	case NEXUS_REASON_ADMIN_FAILED:
+	case NEXUS_REASON_REBUILD_FAILED:
+		return true;
+	case NEXUS_REASON_NONE:
+	case NEXUS_REASON_INIT:
+	case NEXUS_REASON_CLOSED:
+	case NEXUS_REASON_CANNOT_OPEN:
+	case NEXUS_REASON_CONFIG_INVALID:
+	case NEXUS_REASON_OUT_OF_SYNC:
+		break;
+	}
+	return false;
+}
+
+static enum op_flow home_online_check(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	struct nexus_child *child = request_child(request);
+
+	if (child->is_gone)
+		return OP_NEXT;
+	switch (child->phase) {
+	case CHILD_IN_SYNC:
+	case CHILD_SYNCING:
+	case CHILD_STALE:
+		nexus->turn.is_skipped = true;
+		break;
+	case CHILD_LOSING:
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
+				   "the loss of %s is still being recorded: repeat this when the "
+				   "store has answered",
+				   child->uri);
+		break;
+	case CHILD_FAULTED:
+		if (child->is_permanent || !reason_is_recoverable(child->reason))
+			nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+					   "%s cannot come online again: remove it from nexus %s "
+					   "and add it anew",
+					   child->uri, nexus->name);
+		break;
+	case CHILD_EMPTY:
+		ASSERT(false);
+		break;
+	}
+	return OP_NEXT;
+}
+
+/* The last healthy child is back: what it holds is the volume. */
+static int online_return(struct nexus_child *child)
+{
+	int rc;
+
+	if (!uuid_is_equal(&child->device_uuid, &child->bdev->uuid))
+		return -ENXIO;
+	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
+	if (rc < 0)
+		return rc;
+	child->is_gone = false;
+	child->fault_wall_ns = 0;
+	return 0;
+}
+
+static enum op_flow home_online_open(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	struct nexus_child *child = request_child(request);
+	bool was_gone = child->is_gone;
+	int rc = was_gone ? online_return(child) : nexus_child_open(child, false);
+
+	if (rc < 0) {
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "child %s cannot be opened again (%s): check its device",
+				   child->uri, strerror(-rc));
+		return OP_NEXT;
+	}
+	nexus->has_cache |= child->bdev->has_volatile_cache;
+	if (was_gone)
+		nexus->turn.is_skipped = true;
+	else
+		membership_change(nexus);
+	return OP_NEXT;
+}
+
+/* A child without a source stays out of sync until there is one. */
+static enum op_flow home_rebuild_try(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	struct nexus_child *child = request_child(request);
+	int rc;
+
+	if (child->phase != CHILD_STALE)
+		return OP_NEXT;
+	rc = nexus_rebuild_begin(child);
+	if (rc < 0)
+		log_warn(nexus->log, "nexus %s: rebuild of %s cannot begin (%d)", nexus->name,
+			 child->uri, rc);
+	return OP_NEXT;
+}
+
+/* Of rebuilds. */
+
+static enum op_flow home_rebuild_check(struct nexus_request *request)
+{
+	const struct nexus_child *child = request_child(request);
+
+	if (child->phase != CHILD_STALE)
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "%s is not waiting for a rebuild: it is %s", child->uri,
+				   child->phase == CHILD_IN_SYNC   ? "in sync"
+				   : child->phase == CHILD_SYNCING ? "being rebuilt already"
+								   : "not open, bring it online");
+	return OP_NEXT;
+}
+
+static enum op_flow home_rebuild_start(struct nexus_request *request)
+{
+	struct nexus_child *child = request_child(request);
+
+	if (child->phase != CHILD_STALE || nexus_rebuild_begin(child) < 0)
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "the rebuild of %s cannot begin: no healthy child can be read, "
+				   "or there is no memory",
+				   child->uri);
+	return OP_NEXT;
+}
+
+static enum op_flow home_job_check(struct nexus_request *request)
+{
+	if (request_child(request)->job == NULL)
+		nexus_request_fail(request, NEXUS_ERROR_NOT_FOUND, "%s is not being rebuilt",
+				   request->uri);
+	return OP_NEXT;
+}
+
+static enum op_flow home_job_pause(struct nexus_request *request)
+{
+	if (rebuild_job_pause(request_child(request)->job) < 0)
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "the rebuild of %s does not run: nothing to pause",
+				   request->uri);
+	return OP_NEXT;
+}
+
+static enum op_flow home_job_resume(struct nexus_request *request)
+{
+	if (rebuild_job_resume(request_child(request)->job) < 0)
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL, "the rebuild of %s is not paused",
+				   request->uri);
+	return OP_NEXT;
+}
+
+static enum op_flow home_job_stats(struct nexus_request *request)
+{
+	if (request->stats != NULL)
+		rebuild_job_stats(request_child(request)->job, request->stats);
+	return OP_NEXT;
+}
+
+static enum op_flow home_history(struct nexus_request *request)
+{
+	const struct history *history = &request->work.nexus->history;
+	uint32_t count = history->count;
+
+	ASSERT(count <= NEXUS_HISTORY_MAX && history->next < NEXUS_HISTORY_MAX);
+	if (count > request->history_capacity)
+		count = request->history_capacity;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t index = (history->next + NEXUS_HISTORY_MAX - 1 - i) % NEXUS_HISTORY_MAX;
+
+		request->history[i] = history->entries[index];
+	}
+	request->history_count = count;
+	return OP_NEXT;
+}
+
+/* Of size and pauses. */
+
+static enum op_flow home_resize(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	uint64_t segment_count = rebuild_segment_count(nexus->turn.data.count, nexus->block_bytes);
+	int rc = 0;
+
+	ASSERT(nexus->active[0] + nexus->active[1] == 0);
+	ASSERT(nexus->turn.data.first == nexus->data_offset_blocks);
+	ASSERT(nexus->turn.data.count >= nexus->block_count);
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX && rc == 0; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (child->stale != NULL && bitmap_bit_count(child->stale) < segment_count)
+			rc = nexus_map_resize(&child->stale, segment_count,
+					      child->phase != CHILD_IN_SYNC);
+	}
+	for (uint32_t i = 0; i < 2 && rc == 0; i++)
+		rc = nexus_map_resize(&nexus->recent[i].map, segment_count, false);
+	if (rc < 0) {
+		/* Maps that are too long do no harm: only their first bits are used. */
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "nexus %s: no memory to grow; free some and try again",
+				   nexus->name);
+		return OP_NEXT;
+	}
+	nexus->segment_count = segment_count;
+	nexus->block_count = nexus->turn.data.count;
+	return OP_NEXT;
+}
+
+static enum op_flow home_jobs_restart(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	for_each_child (nexus, nexus->mask[CHILD_STALE], slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (nexus->turn.was_rebuilding[slot] && nexus_rebuild_begin(child) < 0)
+			log_warn(nexus->log, "nexus %s: rebuild of %s cannot go on", nexus->name,
+				 child->uri);
+	}
+	return OP_NEXT;
+}
+
+static enum op_flow home_keep_pause(struct nexus_request *request)
+{
+	request->work.nexus->turn.pauses = 0;
+	return OP_NEXT;
+}
+
+static enum op_flow home_end_pause(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	if (nexus->pause_count == 0)
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION, "nexus %s is not paused",
+				   nexus->name);
+	else
+		nexus_io_resume(nexus);
+	return OP_NEXT;
+}
+
+static enum op_flow home_info(struct nexus_request *request)
+{
+	if (request->info != NULL)
+		nexus_info_fill(request->work.nexus, request->info);
+	return OP_NEXT;
+}
+
+#define HOME_STEPS_MAX 12
+
+static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
+	[REQUEST_CREATE] = {home_create_open, home_record, home_recorded, home_pause,
+			    home_create_rebuild},
+	[REQUEST_CREATE_UNDO] = {home_stop_io, home_jobs_stop, home_drain, home_membership_stop,
+				 home_close_all},
+	[REQUEST_DESTROY] = {home_stop_io, home_jobs_stop, home_drain, home_flush,
+			     home_record_clean, home_membership_stop, home_close_all},
+	[REQUEST_SHUTDOWN] = {home_stop_io, home_jobs_stop, home_drain, home_flush,
+			      home_record_clean, home_membership_stop, home_close_all},
+	[REQUEST_ADD] = {home_check_serving, home_add_open, home_record, home_add_recorded,
+			 home_pause, home_rebuild_try},
+	[REQUEST_REMOVE] = {home_check_serving, home_remove_check, home_last_check,
+			    home_child_stop_job, home_last_check, home_remove_leave, home_record,
+			    home_recorded, home_child_leave_source, home_drain, home_child_close,
+			    home_remove_end},
+	[REQUEST_OFFLINE] = {home_check_serving, home_last_check, home_child_stop_job,
+			     home_last_check, home_offline, home_record, home_recorded,
+			     home_child_leave_source, home_drain, home_child_close},
+	[REQUEST_ONLINE_CHECK] = {home_check_serving, home_online_check, home_child_stop_job,
+				  home_child_leave_source, home_drain, home_child_close},
+	[REQUEST_ONLINE] = {home_check_serving, home_online_open, home_pause, home_rebuild_try},
+	[REQUEST_CLOSE] = {home_close_check, home_child_stop_job, home_child_leave_source,
+			   home_drain, home_child_close},
+	[REQUEST_RESIZE] = {home_check_serving, home_jobs_stop, home_pause, home_resize,
+			    home_jobs_restart},
+	[REQUEST_REBUILD_START] = {home_check_serving, home_rebuild_check, home_pause,
+				   home_rebuild_start},
+	[REQUEST_REBUILD_STOP] = {home_check_serving, home_child_stop_job},
+	[REQUEST_REBUILD_PAUSE] = {home_check_serving, home_job_check, home_job_pause},
+	[REQUEST_REBUILD_RESUME] = {home_check_serving, home_job_check, home_job_resume},
+	[REQUEST_IO_PAUSE] = {home_check_serving, home_pause, home_keep_pause},
+	[REQUEST_IO_RESUME] = {home_end_pause},
+	[REQUEST_REBUILD_STATS] = {home_job_check, home_job_stats},
+	[REQUEST_INFO] = {home_info},
+	[REQUEST_HISTORY] = {home_history},
+};
+
+/* Only requests that stand in line may use nexus->turn. */
+static bool home_is_in_line(const struct nexus_request *request)
+{
+	return request->work.home_kind < REQUEST_REBUILD_STATS;
+}
+
+static void home_end(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(op_is_idle(&request->work.home_op));
+	if (home_is_in_line(request)) {
+		for (; nexus->turn.pauses > 0; nexus->turn.pauses--)
+			nexus_io_resume(nexus);
+	}
+	reactor_call_finish(&request->work.call);
+}
+
+static void home_run(struct op *op)
+{
+	struct nexus_request *request = container_of(op, struct nexus_request, work.home_op);
+	struct nexus_work *work = &request->work;
+
+	ASSERT(work->home_kind < REQUEST_KIND_COUNT);
+	for (;;) {
+		home_step step = NULL;
+
+		if (work->home_step < HOME_STEPS_MAX)
+			step = home_plans[work->home_kind][work->home_step];
+		if (request->result != NEXUS_DONE && !work->is_undoing)
+			step = NULL;
+		if (home_is_in_line(request) && work->nexus->turn.is_skipped)
+			step = NULL;
+		if (step == NULL) {
+			home_end(request); /* @request is main's from here on */
+			return;
+		}
+		work->home_step++;
+		if (step(request) == OP_WAIT)
+			return;
+	}
+}
+
+void nexus_home_call(struct reactor_call *call)
+{
+	struct nexus_request *request = container_of(call, struct nexus_request, work.call);
+
+	request->work.home_step = 0;
+	op_init(&request->work.home_op, reactor_ready(request->work.nexus->home), home_run);
+	op_start(&request->work.home_op);
+}

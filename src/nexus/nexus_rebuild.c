@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexus_rebuild.c - who is rebuilt from whom, and what follows from the end of a job.
+ *
+ * Invariants:
+ *  1. A source is in sync. When it leaves service its jobs end and go on with another one; the
+ *     map keeps what is done.
+ *  2. While a job runs, writes of hosts go to its target too (phase SYNCING), and they began to
+ *     when no write was in flight.
+ *  3. A target is not readable before its map is empty, it was flushed, and that is recorded.
+ */
+#include "nexus/nexus_impl.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Local before remote, else the first. */
+static uint32_t source_choose(struct nexus *nexus, uint32_t excluded)
+{
+	uint32_t chosen = NO_CHILD;
+
+	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC] & ~excluded, slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (child->channel == NULL || child->is_gone)
+			continue;
+		if (chosen == NO_CHILD || (child->channel->bdev->is_local &&
+					   !nexus->children[chosen].channel->bdev->is_local))
+			chosen = slot;
+	}
+	return chosen;
+}
+
+/* The phase is SYNCING. Return: 0, -ENODEV, -ENOMEM. */
+static int job_begin(struct nexus_child *child)
+{
+	struct nexus *nexus = child->nexus;
+	uint32_t source = source_choose(nexus, child->sources_tried);
+	struct rebuild_options options;
+	int rc;
+
+	ASSERT(child->job == NULL && child->phase == CHILD_SYNCING);
+	if (source == NO_CHILD)
+		return -ENODEV;
+	options = (struct rebuild_options){
+		.reactor = nexus->home,
+		.source = nexus->children[source].channel,
+		.target = child->channel,
+		.source_offset_blocks = nexus->data_offset_blocks,
+		.target_offset_blocks = nexus->data_offset_blocks,
+		.block_count = nexus->block_count,
+		.locks = &nexus->locks,
+		.stale = child->stale,
+		.bytes_per_second = nexus->set->options.rebuild_bytes_per_second,
+		.is_partial = bitmap_set_count(child->stale) < nexus->segment_count,
+	};
+	rc = rebuild_job_create(&options, &child->job);
+	if (rc < 0)
+		return rc;
+	child->job_source = source;
+	log_info(nexus->log, "nexus %s: rebuild of %s from %s begins", nexus->name, child->uri,
+		 nexus->children[source].uri);
+	op_wait(&child->job_op);
+	rebuild_job_start(child->job, &child->job_op);
+	if (op_join(&child->job_op) == OP_NEXT)
+		op_wake(&child->job_op);
+	return 0;
+}
+
+static void history_add(struct nexus_child *child, const struct rebuild_stats *stats)
+{
+	struct history *history = &child->nexus->history;
+	struct nexus_history_entry *entry = &history->entries[history->next];
+
+	ASSERT(history->next < NEXUS_HISTORY_MAX);
+	ASSERT(child->job_source < NEXUS_CHILDREN_MAX);
+	memcpy(entry->child_uri, child->uri, sizeof(entry->child_uri));
+	memcpy(entry->source_uri, child->nexus->children[child->job_source].uri,
+	       sizeof(entry->source_uri));
+	entry->stats = *stats;
+	history->next = (history->next + 1) % NEXUS_HISTORY_MAX;
+	if (history->count < NEXUS_HISTORY_MAX)
+		history->count++;
+}
+
+/* The target goes on with another source; without one the rebuild has failed. */
+static void job_continue(struct nexus_child *child)
+{
+	bool is_paused = child->is_job_paused;
+
+	child->is_job_restarted = false;
+	child->is_job_paused = false;
+	REACHED("nexus_rebuild_changes_source");
+	if (job_begin(child) < 0) {
+		nexus_child_fault(child, NEXUS_REASON_REBUILD_FAILED);
+		return;
+	}
+	if (is_paused && rebuild_job_pause(child->job) < 0)
+		log_warn(child->nexus->log, "nexus %s: rebuild of %s could not rest again",
+			 child->nexus->name, child->uri);
+}
+
+static void job_source_failed(struct nexus_child *child, const struct rebuild_stats *stats)
+{
+	/* Whoever failed may be tried again once somebody has brought the copy further. */
+	if (stats->blocks_transferred > 0)
+		child->sources_tried = 0;
+	ASSERT(child->job_source != child->slot);
+	child->sources_tried |= CHILD_BIT(child->job_source);
+	job_continue(child);
+}
+
+static void job_completed(struct nexus_child *child)
+{
+	ASSERT(bitmap_set_count(child->stale) == 0);
+
+	if (child->nexus->is_fenced || child->nexus->is_stopping) {
+		nexus_child_set_phase(child, CHILD_STALE);
+		return;
+	}
+	child->is_wanted_healthy = true;
+	child->joined_change = membership_change(child->nexus);
+}
+
+static void job_judge(struct nexus_child *child, const struct rebuild_stats *stats)
+{
+	if (child->phase != CHILD_SYNCING)
+		return; /* a write that missed it has failed the job already */
+	switch (stats->state) {
+	case REBUILD_COMPLETED:
+		job_completed(child);
+		break;
+	case REBUILD_FAILED:
+		if (stats->culprit == REBUILD_SOURCE && !child->nexus->is_stopping)
+			job_source_failed(child, stats);
+		else
+			nexus_child_fault(child, NEXUS_REASON_REBUILD_FAILED);
+		break;
+	case REBUILD_STOPPED:
+		if (child->is_job_restarted) {
+			job_continue(child);
+			break;
+		}
+		nexus_recent_add_to(child->nexus, child->stale);
+		nexus_child_set_phase(child, CHILD_STALE);
+		break;
+	case REBUILD_INIT:
+	case REBUILD_RUNNING:
+	case REBUILD_PAUSED:
+		ASSERT(false);
+		break;
+	}
+}
+
+static void job_over_run(struct op *op)
+{
+	struct nexus_child *child = container_of(op, struct nexus_child, job_op);
+	struct op *waiter = child->job_stop_waiter;
+	struct rebuild_stats stats;
+
+	ASSERT(child->job != NULL);
+	rebuild_job_stats(child->job, &stats);
+	history_add(child, &stats);
+	log_info(child->nexus->log, "nexus %s: rebuild of %s %s", child->nexus->name, child->uri,
+		 rebuild_state_text(stats.state));
+	rebuild_job_destroy(child->job);
+	child->job = NULL;
+	job_judge(child, &stats);
+	child->job_stop_waiter = NULL;
+	op_done(waiter);
+}
+
+void nexus_rebuild_init(struct nexus_child *child)
+{
+	op_init(&child->job_op, reactor_ready(child->nexus->home), job_over_run);
+}
+
+int nexus_rebuild_begin(struct nexus_child *child)
+{
+	int rc;
+
+	ASSERT(child->phase == CHILD_STALE);
+	ASSERT(child->nexus->active[0] + child->nexus->active[1] == 0);
+	nexus_child_set_phase(child, CHILD_SYNCING);
+	child->sources_tried = 0;
+	child->is_job_restarted = false;
+	child->is_job_paused = false;
+	rc = job_begin(child);
+	if (rc < 0)
+		nexus_child_set_phase(child, CHILD_STALE);
+	return rc;
+}
+
+void nexus_rebuild_stop(struct nexus_child *child, struct op *parent)
+{
+	ASSERT(child->job_stop_waiter == NULL);
+	if (child->job == NULL) {
+		op_done(parent);
+		return;
+	}
+	child->is_job_restarted = false;
+	child->job_stop_waiter = parent;
+	rebuild_job_stop(child->job);
+}
+
+void nexus_rebuild_leave_source(struct nexus_child *source)
+{
+	struct nexus *nexus = source->nexus;
+
+	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (child->job == NULL || child->job_source != source->slot ||
+		    child->job_stop_waiter != NULL)
+			continue;
+		child->is_job_restarted = true;
+		child->is_job_paused = rebuild_job_state(child->job) == REBUILD_PAUSED;
+		rebuild_job_stop(child->job);
+	}
+}
