@@ -56,7 +56,7 @@ void reactor_options_default(struct reactor_options *ret_options)
 		.receive_buffer_count = 512,
 		.receive_buffer_bytes = 16 * 1024,
 		.small_buffer_count = 1024,
-		.large_buffer_count = 512,
+		.large_buffer_count = 160, /* with all else below 48 MiB resident */
 		.spin_ns_max = 50 * 1000,
 	};
 }

@@ -82,6 +82,7 @@ class Engine:
 
     def start_in(self, network):
         """In a network namespace of guest.Network: calls go through a relay from here to there."""
+        self.network = network
         self.log = open(self.folder / "log", "ab")
         self.process = network.popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
                                      stderr=self.log, env=self.env)

@@ -132,6 +132,27 @@ def test_remote_device_is_a_controller(make_engine):
     assert code == grpc.StatusCode.NOT_FOUND
 
 
+def test_remote_device_over_ipv6(make_engine):
+    remote = make_engine("node-2", address="::1")
+    local = make_engine("node-1", address="::1")
+    remote.create_bdev(MALLOC)
+    uri = remote.share_bdev("disk0").share_uri
+    assert uri.startswith(f"nvmf+tcp://[::1]:{remote.port}/")
+    assert local.create_bdev(uri).num_blocks == 32 * 2048
+
+
+def test_engine_on_several_cores_serves_and_stops(make_engine):
+    engine = make_engine("node-1", options=["-l", "0,1"])
+    for i in range(4):
+        engine.create_bdev(f"malloc:///disk{i}?size_mb=8")
+        engine.share_bdev(f"disk{i}")
+    peer = make_engine("node-2", options=["-l", "0,1"])
+    for i in range(4):
+        peer.create_bdev(f"nvmf+tcp://127.0.0.1:{engine.port}/{NQN_PREFIX}disk{i}")
+    assert peer.stop() == 0
+    assert engine.stop() == 0
+
+
 def test_remote_device_with_another_uuid_is_refused(make_engine):
     remote = make_engine("node-2")
     remote.create_bdev(MALLOC)

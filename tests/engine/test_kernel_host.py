@@ -231,6 +231,108 @@ def test_ana_change_under_io_holds_the_host_and_lets_it_go_on(cluster):
     assert not errors_in(cluster)
 
 
+@pytest.fixture
+def lone(tmp_path, request):
+    """Makes one engine with options, in a network with a Linux host."""
+    with Network() as net:
+        made = []
+
+        def make(*options, env=None):
+            engine = Engine(tmp_path, "node-1", address=net.address, launch=net.popen,
+                            ports=(10124, 8420), options=options, env=env)
+            made.append(engine)
+            return engine.start_in(net), net.guest()
+
+        request.node.engines = made
+        try:
+            yield make
+        finally:
+            for engine in made:
+                engine.close()
+
+
+def publish_nexus(engine, name, children, identity=None, **fields):
+    request = np.CreateNexusRequest(name=name, uuid=identity or str(uuid.uuid4()), size=64 * MIB,
+                                    minCntlId=1, maxCntlId=4, children=children, **fields)
+    made = engine.nexus.CreateNexus(request).nexus
+    engine.nexus.PublishNexus(np.PublishNexusRequest(uuid=made.uuid, share=pb.common.NVMF))
+    return made
+
+
+def nvme_connect(guest, engine, name):
+    guest.run(f"nvme connect -t tcp -a {engine.address} -s {engine.port} -n {NQN_PREFIX}{name}",
+              check=True)
+
+
+def test_volumes_on_both_cores_serve_at_the_same_time(lone):
+    engine, guest = lone("-l", "0,1")
+    for i in range(4):
+        publish_nexus(engine, f"v{i}", [f"malloc:///v{i}a?size_mb=72",
+                                        f"malloc:///v{i}b?size_mb=72"])
+        nvme_connect(guest, engine, f"v{i}")
+    guest.wait_until("test $(ls -d /dev/nvme?n1 | wc -l) = 4")
+    status, out, err = guest.run(
+        "fio --rw=randrw --bs=8k --size=12M --verify=crc32c --verify_fatal=1 --direct=1 "
+        "--ioengine=libaio --iodepth=16 --thread " + " ".join(
+            f"--name=v{i} --filename=/dev/nvme{i}n1" for i in range(4)), timeout=120)
+    assert status == 0, out + err
+    for i in range(4):
+        guest.run(f"nvme disconnect -n {NQN_PREFIX}v{i}", check=True)
+    assert engine.stop() == 0
+
+
+def test_reservations_survive_the_death_of_the_engine(lone, tmp_path):
+    engine, guest = lone("--ptpl-dir", str(tmp_path / "ptpl"))
+    identity = str(uuid.uuid4())
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(b"")
+    with open(disk, "wb") as image:
+        image.truncate(72 * MIB)
+    child = f"aio://{disk}?blk_size=512&uuid={uuid.uuid4()}"
+    publish_nexus(engine, "vol", [child], identity)
+    nvme_connect(guest, engine, "vol")
+    guest.wait_until("test -b /dev/nvme0n1")
+    for command in ("resv-register /dev/nvme0n1 -n 1 --nrkey=0xabc --rrega=0 --cptpl=3",
+                    "resv-acquire /dev/nvme0n1 -n 1 --crkey=0xabc --rtype=1 --racqa=0"):
+        guest.run("nvme " + command, check=True)
+    before = guest.run("nvme resv-report /dev/nvme0n1 -n 1 -e -o json", check=True)[1]
+    guest.run(f"nvme disconnect -n {NQN_PREFIX}vol", check=True)
+    engine.kill(signal.SIGKILL)
+    engine.start_in(engine.network)
+    publish_nexus(engine, "vol", [child], identity)
+    nvme_connect(guest, engine, "vol")
+    guest.wait_until("test -b /dev/nvme0n1")
+    after = guest.run("nvme resv-report /dev/nvme0n1 -n 1 -e -o json", check=True)[1]
+    assert "abc" in before or "2748" in before
+    assert after == before
+
+
+def test_host_that_is_not_allowed_is_turned_away(lone):
+    engine, guest = lone()
+    made = publish_nexus(engine, "vol", ["malloc:///a?size_mb=72"])
+    nvme_connect(guest, engine, "vol")
+    engine.nexus.PublishNexus(np.PublishNexusRequest(
+        uuid=made.uuid, share=pb.common.NVMF, allowed_hosts=[NQN_PREFIX + "somebody-else"]))
+    guest.wait_until("! grep -qs live /sys/class/nvme/nvme0/state")
+    guest.run(f"nvme disconnect -n {NQN_PREFIX}vol")
+    status, _, err = guest.run(f"nvme connect -t tcp -a {engine.address} -s {engine.port} "
+                               f"-n {NQN_PREFIX}vol")
+    assert status != 0, err
+    engine.nexus.PublishNexus(np.PublishNexusRequest(
+        uuid=made.uuid, share=pb.common.NVMF, allowed_hosts=[guest.hostnqn]))
+    nvme_connect(guest, engine, "vol")
+
+
+def test_grown_volume_is_seen_by_its_host(lone):
+    engine, guest = lone()
+    made = publish_nexus(engine, "vol", ["malloc:///a?size_mb=100", "malloc:///b?size_mb=100"])
+    nvme_connect(guest, engine, "vol")
+    guest.wait_until("test -b /dev/nvme0n1")
+    before = int(guest.run("cat /sys/block/nvme0n1/size", check=True)[1])
+    engine.nexus.ResizeNexus(np.ResizeNexusRequest(uuid=made.uuid, requested_size=80 * MIB))
+    guest.wait_until(f"test $(cat /sys/block/nvme0n1/size) -gt {before}")
+
+
 def test_kernel_target_serves_as_children_of_a_nexus(tmp_path, request):
     with Network() as net:
         guest = net.guest()
