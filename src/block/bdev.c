@@ -300,10 +300,10 @@ void bdev_channel_close(struct bdev_channel *channel)
 	if (channel == NULL)
 		return;
 	ASSERT(channel->inflight == 0);
-	ASSERT(!list_is_empty(&channel->link));
 	bdev = channel->bdev;
 	ASSERT(bdev_channel_count(bdev) > 0);
 	bdev_lock(bdev);
+	ASSERT(!list_is_empty(&channel->link));
 	list_remove(&channel->link);
 	stats_merge(&bdev->closed_stats, &channel->stats);
 	bdev_unlock(bdev);

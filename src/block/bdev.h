@@ -107,7 +107,7 @@ struct bdev {
 	struct reactor *home; /* the only reactor that may open channels; NULL: any */
 	uint32_t block_bytes; /* 512 or 4096 */
 	uint32_t physical_block_bytes;
-	uint64_t block_count;
+	_Atomic uint64_t block_count; /* grows on main while home reactors read it */
 	uint32_t memory_alignment; /* iovec bases and lengths need it, a power of two; 1: none */
 	bool can_unmap;
 	bool can_write_zeroes; /* natively; else the gate's callers write zeroes */

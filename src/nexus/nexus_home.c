@@ -23,7 +23,9 @@ static struct nexus_child *request_child(struct nexus_request *request)
 {
 	struct nexus_child *child = nexus_child_at(request->work.nexus, request->work.slot);
 
-	ASSERT(child->is_used && child->nexus == request->work.nexus);
+	/* A close by the nexus itself may find its slot empty, or taken by another child. */
+	ASSERT(child->is_used || request->work.home_kind == REQUEST_CLOSE);
+	ASSERT(child->nexus == request->work.nexus);
 	return child;
 }
 

@@ -437,4 +437,11 @@ enum op_flow nexus_create_publish(struct nexus_request *request);
 void nexus_free(struct nexus *nexus);
 /* nexus_info.c (home) */
 void nexus_info_fill(struct nexus *nexus, struct nexus_info *info);
+/* nexus_overlap.c; home. */
+/** Counts a write in. Return: true if another write in work may overlap it. */
+bool nexus_overlap_enter(struct nexus *nexus, struct block_range range);
+void nexus_overlap_leave(struct nexus *nexus, struct block_range range);
+/** False only if surely no write in work overlaps @range. */
+bool nexus_overlap_is_possible(const struct nexus *nexus, struct block_range range);
+
 #endif

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RECORD_WAIT_SHOWN_NS 1000000000ull
+
 static enum nexus_child_state faulted_state(const struct nexus_child *child)
 {
 	if (child->channel != NULL)
@@ -108,6 +110,20 @@ static enum nexus_state state_of(const struct nexus *nexus)
 	return other == 0 ? NEXUS_ONLINE : NEXUS_DEGRADED;
 }
 
+/* Every record takes a moment; only a wait that is felt is shown. */
+static uint64_t record_waits_since(const struct nexus *nexus)
+{
+	const struct membership *membership = &nexus->membership;
+	uint64_t since_ns = membership->waits_since_wall_ns;
+
+	if (nexus->is_fenced || membership->is_stopped || since_ns == 0)
+		return 0;
+	if (membership->backoff_ns == 0 &&
+	    os_clock_wall_ns(reactor_os(nexus->home)) - since_ns < RECORD_WAIT_SHOWN_NS)
+		return 0;
+	return since_ns;
+}
+
 /* One sentence for the most pressing reason. */
 static void reason_fill(const struct nexus *nexus, struct nexus_info *info)
 {
@@ -140,8 +156,7 @@ void nexus_info_fill(struct nexus *nexus, struct nexus_info *info)
 	info->io_active = nexus->active[0] + nexus->active[1];
 	list_for_each (node, &nexus->io_waiting)
 		info->io_waiting++;
-	if (!nexus->is_fenced && !nexus->membership.is_stopped && nexus->membership.backoff_ns != 0)
-		info->record_waits_since_ns = nexus->membership.waits_since_wall_ns;
+	info->record_waits_since_ns = record_waits_since(nexus);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct nexus_child *child = nexus_child_at(nexus, slot);
 

@@ -7,6 +7,9 @@
  * else the child loses its place. The last child in sync keeps its place, and the host gets the
  * error.
  *
+ * While a write is in work its copies differ. A read of those blocks waits for it, so that nobody who
+ * has seen the new data sees the old again.
+ *
  * Invariants:
  *  1. Only children in sync are read. A child that is losing its place is not, at once.
  *  2. A comparison holds its range exclusively, so no write comes between it and its answer.
@@ -19,6 +22,7 @@
 #define READ_EXPLORE_TURNS 64 /* every so many reads ask the next child in turn */
 
 enum read_step {
+	READ_ORDER,  /* after the writes of these blocks that are in work */
 	READ_SUBMIT, /* to the best child that was not tried */
 	READ_JUDGE,  /* done, another one, or repair */
 	READ_REPAIR, /* write good data over damaged */
@@ -33,6 +37,28 @@ enum compare_step {
 	COMPARE_JUDGE,
 	COMPARE_REPLY,
 };
+
+static enum op_flow read_order(struct nexus_io *nio)
+{
+	struct nexus *nexus = nio->nexus;
+
+	ASSERT(!nio->is_locked);
+	if (!nexus_overlap_is_possible(nexus, nio->io->range))
+		return OP_NEXT;
+	nio->is_locked = true;
+	nio->lock = (struct range_lock){
+		.parent = &nio->op, .range = nio->io->range, .is_exclusive = true};
+	range_lock(&nexus->locks, &nio->lock);
+	return op_join(&nio->op);
+}
+
+/* Before a repair too, which takes the range itself. */
+static void read_unlock(struct nexus_io *nio)
+{
+	if (nio->is_locked)
+		range_unlock(&nio->nexus->locks, &nio->lock);
+	nio->is_locked = false;
+}
 
 static bool read_is_better(const struct nexus_child *one, const struct nexus_child *other)
 {
@@ -217,6 +243,11 @@ void nexus_read_run(struct op *op)
 
 	for (;;) {
 		switch ((enum read_step)nio->step) {
+		case READ_ORDER:
+			nio->step = READ_SUBMIT;
+			if (read_order(nio) == OP_WAIT)
+				return;
+			break;
 		case READ_SUBMIT:
 			nio->step = READ_JUDGE;
 			if (read_submit(nio, nio->io->iov, nio->io->iov_count) == OP_WAIT)
@@ -227,6 +258,7 @@ void nexus_read_run(struct op *op)
 			break;
 		case READ_REPAIR:
 			nio->step = READ_BLAME;
+			read_unlock(nio);
 			if (read_repair(nio) == OP_WAIT)
 				return;
 			break;
@@ -235,6 +267,7 @@ void nexus_read_run(struct op *op)
 			read_blame(nio);
 			break;
 		case READ_REPLY:
+			read_unlock(nio);
 			nexus_io_finish(nio); /* @nio may be reused from here on */
 			return;
 		}
@@ -285,6 +318,7 @@ static enum compare_step compare_judge(struct nexus_io *nio)
 	case READ_SUBMIT:
 		return COMPARE_SUBMIT;
 	case READ_REPAIR: /* left to a read */
+	case READ_ORDER:
 	case READ_JUDGE:
 	case READ_BLAME:
 	case READ_REPLY:

@@ -103,6 +103,37 @@ static void read_that_no_child_can_serve_fails_and_nobody_is_blamed_for_damage(v
 	volume_end(volume);
 }
 
+static void read_of_blocks_being_written_waits_for_the_write(void **state)
+{
+	struct volume *volume = volume_begin(state);
+	struct test_io *write = test_io_create();
+	struct test_io *read = test_io_create();
+	struct test_io *other = test_io_create();
+
+	/* One copy has the new data and the other the old: whatever is read must stay true. */
+	volume_create(volume, 2);
+	assert_int_equal(volume_write(volume, write, PLACE, 0x44), IO_OK);
+	volume_rule(volume, 1, RULE_HOLD(IO_WRITE));
+	memset(write->bytes, 0x55, IO_BYTES_MAX);
+	volume_submit(volume, write, IO_WRITE, PLACE);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_byte_below(volume, 0, PLACE.first), 0x55);
+	assert_int_equal(volume_byte_below(volume, 1, PLACE.first), 0x44);
+	volume_submit(volume, read, IO_READ, (struct block_range){PLACE.first + 7, 8});
+	assert_int_equal(volume_io(volume, other, IO_READ, (struct block_range){4000, 8}), IO_OK);
+	volume_turns(volume, 100);
+	assert_false(test_io_is_done(read));
+	filter_release(volume_filter(volume, 1));
+	fixture_wait(volume->fixture, &write->waiter);
+	fixture_wait(volume->fixture, &read->waiter);
+	assert_int_equal(read->io.status, IO_OK);
+	assert_int_equal(read->bytes[0], 0x55);
+	test_io_destroy(write);
+	test_io_destroy(read);
+	test_io_destroy(other);
+	volume_end(volume);
+}
+
 static void comparison_tells_equal_from_different_and_keeps_writers_out(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -144,6 +175,7 @@ int main(void)
 		RULE(damaged_blocks_are_read_elsewhere_and_written_back),
 		RULE(child_that_cannot_be_reached_loses_its_place_and_the_host_notices_nothing),
 		RULE(read_that_no_child_can_serve_fails_and_nobody_is_blamed_for_damage),
+		RULE(read_of_blocks_being_written_waits_for_the_write),
 		RULE(comparison_tells_equal_from_different_and_keeps_writers_out),
 	};
 

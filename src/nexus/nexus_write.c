@@ -37,64 +37,6 @@ enum write_step {
 	WRITE_REPLY,
 };
 
-/* Overlaps. */
-
-static bool overlap_is_large(const struct nexus *nexus, struct block_range range)
-{
-	return range.count > IO_BYTES_MAX / nexus->block_bytes;
-}
-
-static uint64_t overlap_unit_first(const struct nexus *nexus, struct block_range range)
-{
-	return range.first / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
-}
-
-static uint64_t overlap_unit_last(const struct nexus *nexus, struct block_range range)
-{
-	return (range.first + range.count - 1) / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
-}
-
-/* Return: true if another write in work may overlap. */
-static bool overlap_enter(struct nexus *nexus, struct block_range range)
-{
-	struct overlap *overlap = &nexus->overlap;
-	bool is_possible = overlap->large_count > 0;
-
-	if (overlap_is_large(nexus, range)) {
-		overlap->large_count++;
-		return true;
-	}
-	for (uint64_t unit = overlap_unit_first(nexus, range);
-	     unit <= overlap_unit_last(nexus, range); unit++) {
-		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
-
-		is_possible |= *bucket > 0;
-		ASSERT(*bucket < UINT16_MAX);
-		(*bucket)++;
-	}
-	return is_possible;
-}
-
-static void overlap_leave(struct nexus *nexus, struct block_range range)
-{
-	struct overlap *overlap = &nexus->overlap;
-
-	if (overlap_is_large(nexus, range)) {
-		ASSERT(overlap->large_count > 0);
-		overlap->large_count--;
-		return;
-	}
-	for (uint64_t unit = overlap_unit_first(nexus, range);
-	     unit <= overlap_unit_last(nexus, range); unit++) {
-		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
-
-		ASSERT(*bucket > 0);
-		(*bucket)--;
-	}
-}
-
-/* Steps. */
-
 static enum op_flow write_lock(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
@@ -105,7 +47,7 @@ static enum op_flow write_lock(struct nexus_io *nio)
 	nio->is_locked = true;
 	nio->lock = (struct range_lock){.parent = &nio->op,
 					.range = nio->io->range,
-					.is_exclusive = overlap_enter(nexus, nio->io->range)};
+					.is_exclusive = nexus_overlap_enter(nexus, nio->io->range)};
 	range_lock(&nexus->locks, &nio->lock);
 	return op_join(&nio->op);
 }
@@ -115,7 +57,7 @@ static void write_unlock(struct nexus_io *nio)
 	if (!nio->is_locked)
 		return;
 	nio->is_locked = false;
-	overlap_leave(nio->nexus, nio->io->range);
+	nexus_overlap_leave(nio->nexus, nio->io->range);
 	range_unlock(&nio->nexus->locks, &nio->lock);
 }
 
@@ -170,10 +112,11 @@ static enum op_flow write_submit(struct nexus_io *nio)
 static bool write_child_failed(struct nexus_io *nio, uint32_t slot)
 {
 	enum io_status status = nio->child_io[slot].status;
-	struct nexus_child *child = nexus_child_at(nio->nexus, slot);
+	const struct bdev_channel *channel = nexus_child_at(nio->nexus, slot)->channel;
 
-	if (nio->io->type == IO_FLUSH && status == IO_UNSUPPORTED)
-		return child->bdev->has_volatile_cache;
+	/* A device without a cache has nothing to flush, whatever it says. */
+	if (nio->io->type == IO_FLUSH && status == IO_UNSUPPORTED && channel != NULL)
+		return channel->bdev->has_volatile_cache;
 	return status != IO_OK;
 }
 
@@ -302,6 +245,8 @@ static enum op_flow write_record(struct nexus_io *nio)
 		write_flushed(nio);
 	else
 		write_mark(nio);
+	/* Those that still count are equal now: nobody else has to wait for the store. */
+	write_unlock(nio);
 	for_each_child (nexus, nio->missed | nio->failed, slot) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nexus_overlap.c - which blocks have writes in work, roughly.
+ *
+ * The volume's units of OVERLAP_UNIT_BYTES share a table of counters; a large write counts for the
+ * whole volume. A zero says surely that nothing overlaps; the range locks tell exactly.
+ * Invariant: every counter is the number of writes in work that touch one of its units.
+ */
+#include "nexus/nexus_impl.h"
+
+static bool overlap_is_large(const struct nexus *nexus, struct block_range range)
+{
+	return range.count > IO_BYTES_MAX / nexus->block_bytes;
+}
+
+static uint64_t overlap_unit_first(const struct nexus *nexus, struct block_range range)
+{
+	return range.first / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
+}
+
+static uint64_t overlap_unit_last(const struct nexus *nexus, struct block_range range)
+{
+	return (range.first + range.count - 1) / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
+}
+
+bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
+{
+	struct overlap *overlap = &nexus->overlap;
+	bool is_possible = overlap->large_count > 0;
+
+	if (overlap_is_large(nexus, range)) {
+		overlap->large_count++;
+		return true;
+	}
+	for (uint64_t unit = overlap_unit_first(nexus, range);
+	     unit <= overlap_unit_last(nexus, range); unit++) {
+		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
+
+		is_possible |= *bucket > 0;
+		ASSERT(*bucket < UINT16_MAX);
+		(*bucket)++;
+	}
+	return is_possible;
+}
+
+void nexus_overlap_leave(struct nexus *nexus, struct block_range range)
+{
+	struct overlap *overlap = &nexus->overlap;
+
+	if (overlap_is_large(nexus, range)) {
+		ASSERT(overlap->large_count > 0);
+		overlap->large_count--;
+		return;
+	}
+	for (uint64_t unit = overlap_unit_first(nexus, range);
+	     unit <= overlap_unit_last(nexus, range); unit++) {
+		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
+
+		ASSERT(*bucket > 0);
+		(*bucket)--;
+	}
+}
+
+bool nexus_overlap_is_possible(const struct nexus *nexus, struct block_range range)
+{
+	const struct overlap *overlap = &nexus->overlap;
+
+	if (overlap->large_count > 0 || overlap_is_large(nexus, range))
+		return true;
+	for (uint64_t unit = overlap_unit_first(nexus, range);
+	     unit <= overlap_unit_last(nexus, range); unit++) {
+		if (overlap->buckets[unit % OVERLAP_BUCKETS] > 0)
+			return true;
+	}
+	return false;
+}
