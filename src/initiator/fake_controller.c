@@ -337,6 +337,8 @@ static void write_start(struct fake_connection *connection, const struct nvme_sq
 	struct fake_write *write = connection->writes;
 
 	ASSERT(nvme_sgl_decode(sqe, data_bytes, &place) == NVME_STATUS_SUCCESS);
+	/* No more in the capsule than IOCCSZ permits. */
+	ASSERT(data_bytes <= connection->fake->ioccsz * 16 - NVME_SQE_BYTES);
 	if (place.place == NVME_DATA_PLACE_CAPSULE) {
 		write_finish(connection, sqe, data, data_bytes);
 		return;
