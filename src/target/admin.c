@@ -17,6 +17,8 @@ static uint16_t admin_abort(struct command *command)
 	uint16_t qid = (uint16_t)cdw10;
 	struct command *victim = NULL;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	command->result = NVME_ABORT_NOT_DONE;
 	if (qid <= TARGET_IO_QUEUES_MAX && controller->queues[qid] != NULL)
 		victim = command_find(controller->queues[qid], (uint16_t)(cdw10 >> 16));
@@ -27,12 +29,15 @@ static uint16_t admin_abort(struct command *command)
 
 static uint16_t admin_keep_alive(struct command *command)
 {
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	controller_keep_alive(command->connection->controller);
 	return NVME_STATUS_SUCCESS;
 }
 
 static bool feature_is_durable(const struct command *command)
 {
+	ASSERT(command->connection->controller != NULL);
 	return command->sqe.opcode == NVME_ADMIN_SET_FEATURES &&
 	       (le32_load(command->sqe.cdw10) & 0xff) == NVME_FEATURE_RESERVATION_PERSISTENCE &&
 	       !command->connection->subsystem->is_discovery;
@@ -40,6 +45,8 @@ static bool feature_is_durable(const struct command *command)
 
 static uint16_t admin_run(struct command *command)
 {
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	switch (command->sqe.opcode) {
 	case NVME_ADMIN_IDENTIFY:
 		return identify_fill(command);
@@ -64,6 +71,7 @@ enum op_flow admin_execute(struct command *command)
 	struct controller *controller = command->connection->controller;
 	uint16_t status;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(command->connection->qid == 0);
 	/* What has begun goes on to its end, whatever has become of the controller meanwhile. */
 	if (command->execute_step == 0 && !controller_is_enabled(controller)) {

@@ -34,6 +34,8 @@ static const struct event_kind event_kinds[ASYNC_EVENT_COUNT] = {
 /* Takes the next event to tell. Return: false when there is none. */
 static bool event_take(struct controller *controller, uint64_t *ret_result)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->async_count <= ASYNC_EVENTS_MAX);
 	for (uint32_t i = 0; i < ASYNC_EVENT_COUNT; i++) {
 		const struct event_kind *kind = &event_kinds[i];
 		uint32_t bit = 1u << i;
@@ -53,6 +55,8 @@ static void event_offer(struct controller *controller)
 {
 	struct list_node *node = list_first(&controller->async_commands);
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->async_count <= ASYNC_EVENTS_MAX);
 	if (node != NULL && (controller->events_pending & ~controller->events_masked) != 0)
 		command_unpark(list_entry(node, struct command, link));
 }
@@ -61,6 +65,7 @@ enum op_flow async_event_execute(struct command *command)
 {
 	struct controller *controller = command->connection->controller;
 
+	ASSERT(command->connection->qid == 0);
 	if (command->execute_step == 0) {
 		if (controller->async_count >= ASYNC_EVENTS_MAX) {
 			command_fail(command, NVME_STATUS_EVENT_LIMIT_EXCEEDED);
@@ -84,6 +89,7 @@ void async_event_raise(struct controller *controller, enum async_event event)
 {
 	uint32_t config_bit = event_kinds[event].config_bit;
 
+	ASSERT(controller->subsystem != NULL);
 	ASSERT(event < ASYNC_EVENT_COUNT);
 	if (event == ASYNC_EVENT_NAMESPACE)
 		controller->is_namespace_changed = true;
@@ -96,6 +102,8 @@ void async_event_raise(struct controller *controller, enum async_event event)
 
 void async_event_clear(struct controller *controller, enum async_event event)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->async_count <= ASYNC_EVENTS_MAX);
 	controller->events_masked &= ~(1u << event);
 	event_offer(controller);
 }

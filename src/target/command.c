@@ -29,11 +29,13 @@ STATIC_ASSERT(LARGE_BUFFER_BYTES >= IO_BYTES_MAX + BLOCK_BYTES_MAX);
 
 bool command_is_cancelled(const struct command *command)
 {
+	ASSERT(command->connection != NULL);
 	return command->is_aborted || connection_is_ending(command->connection);
 }
 
 void command_fail(struct command *command, uint16_t status)
 {
+	ASSERT(command->connection != NULL);
 	ASSERT(status != NVME_STATUS_SUCCESS);
 	command->status = status_field(status);
 }
@@ -49,6 +51,7 @@ void command_park(struct command *command, struct list_node *line)
 
 void command_unpark(struct command *command)
 {
+	ASSERT(command->connection != NULL);
 	ASSERT(command->is_parked);
 	command->is_parked = false;
 	command->is_abortable = false;
@@ -76,6 +79,7 @@ static void cid_insert(struct command *command)
 {
 	struct command **bucket = cid_bucket(command->connection, command->cid);
 
+	ASSERT(command->connection->by_cid != NULL);
 	ASSERT(!command->is_hashed);
 	command->hash_next = *bucket;
 	*bucket = command;
@@ -86,6 +90,7 @@ void command_forget_cid(struct command *command)
 {
 	struct command **place = cid_bucket(command->connection, command->cid);
 
+	ASSERT(command->connection->by_cid != NULL);
 	if (!command->is_hashed)
 		return;
 	while (*place != command) {
@@ -116,6 +121,8 @@ struct command *command_by_tag(struct connection *connection, uint16_t transfer_
 
 static uint32_t buffer_bytes(const struct command *command)
 {
+	ASSERT(command->data_bytes <= IO_BYTES_MAX);
+	ASSERT(command->scratch_bytes <= IO_BYTES_MAX);
 	return command->data_bytes + command->scratch_bytes;
 }
 
@@ -127,6 +134,7 @@ static enum op_flow command_charge(struct command *command)
 {
 	struct controller *controller = command->connection->controller;
 
+	ASSERT(!command->is_answered);
 	if (buffer_bytes(command) <= SMALL_BUFFER_BYTES || controller == NULL)
 		return OP_NEXT;
 	ASSERT(!command->is_charged);
@@ -147,6 +155,7 @@ static void command_uncharge(struct command *command)
 	struct controller *controller = command->connection->controller;
 	struct list_node *node;
 
+	ASSERT(command->buffer == NULL);
 	if (!command->is_charged)
 		return;
 	ASSERT(controller != NULL && controller->buffer_count > 0);
@@ -191,6 +200,8 @@ static void command_ask(struct command *command)
 	struct nvme_tcp_transfer transfer = {
 		.cid = command->cid, .tag = command->transfer_tag, .length = command->data_bytes};
 
+	ASSERT(!command->is_answered);
+	ASSERT(!command->is_parked);
 	item->answer = NULL;
 	item->data = NULL;
 	item->data_bytes = 0;
@@ -212,6 +223,7 @@ static void command_ask(struct command *command)
 
 static enum op_flow command_collect(struct command *command)
 {
+	ASSERT(!command->is_answered);
 	if (command->is_waiting_buffer) {
 		command->buffer = command->waiter.buffer;
 		command->is_waiting_buffer = false;
@@ -238,6 +250,7 @@ static enum op_flow command_collect(struct command *command)
 
 static enum op_flow command_execute(struct command *command)
 {
+	ASSERT(!command->is_answered);
 	if (command->is_damaged && command->execute_step == 0) {
 		command_fail(command, NVME_STATUS_TRANSIENT_TRANSPORT_ERROR);
 		if ((command->sqe.flags & NVME_SQE_FUSE_MASK) == 0)
@@ -280,6 +293,7 @@ static uint8_t answer_response(const struct command *command, uint8_t *ret_bytes
 		.status = nvme_status_encode(command->status),
 	};
 
+	ASSERT(command->connection->state < CONNECTION_LINGER);
 	if (connection->is_flow_controlled)
 		cqe.sqhd = le16_store(connection->sq_head);
 	else if (is_connect)
@@ -298,6 +312,7 @@ static void answer_with_data(struct command *command)
 	 * (NVMe TCP transport 1.0, section 3.3.2.2). */
 	bool is_success = !connection->is_flow_controlled && command->result == 0;
 
+	ASSERT(command->connection->state < CONNECTION_LINGER);
 	nvme_tcp_c2h_encode(pdu, &connection->frame, &transfer,
 			    NVME_TCP_FLAG_LAST | (is_success ? NVME_TCP_FLAG_SUCCESS : 0));
 	item->head_bytes = header_close(connection, item->head, sizeof(*pdu));
@@ -434,6 +449,7 @@ void command_sent(struct command *command)
 
 void command_data_done(struct command *command, bool is_intact)
 {
+	ASSERT(command->connection != NULL);
 	ASSERT(command->is_receiving);
 	command->is_receiving = false;
 	if (!is_intact)
@@ -451,6 +467,7 @@ void command_cancel(struct command *command)
 {
 	struct buffer_pool *pool = reactor_buffers(command->connection->reactor);
 
+	ASSERT(command->connection != NULL);
 	ASSERT(command->connection->state == CONNECTION_CLOSING);
 	if (command->is_parked)
 		command_unpark(command);
@@ -460,6 +477,7 @@ void command_cancel(struct command *command)
 
 bool command_abort(struct command *command)
 {
+	ASSERT(command->connection != NULL);
 	if (!command->is_parked || !command->is_abortable)
 		return false;
 	REACHED("target_command_aborted");
@@ -478,6 +496,7 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 	struct nvme_data data;
 	uint16_t status;
 
+	ASSERT(!command->is_answered);
 	if ((command->sqe.flags & NVME_SQE_PSDT_MASK) != NVME_SQE_PSDT_SGL)
 		return NVME_STATUS_INVALID_FIELD;
 	status = nvme_sgl_decode(&command->sqe, capsule_bytes, &data);
@@ -516,6 +535,7 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 
 static void command_reset(struct command *command)
 {
+	ASSERT(!command->is_answered || command->step == COMMAND_FREE);
 	command->execute_step = 0;
 	command->data_kind = COMMAND_DATA_NONE;
 	command->is_aborted = false;
@@ -586,6 +606,7 @@ struct command *command_acquire(struct connection *connection)
 
 void command_slot_init(struct command *command, struct connection *connection, uint16_t index)
 {
+	ASSERT(connection->reactor != NULL);
 	ASSERT(index <= TAG_INDEX_MASK);
 	command->connection = connection;
 	command->index = index;

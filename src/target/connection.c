@@ -27,6 +27,7 @@
 
 bool connection_is_ending(const struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	return connection->state >= CONNECTION_LINGER ||
 	       (connection->controller != NULL && connection->controller->is_dying);
 }
@@ -45,6 +46,7 @@ static void deadline_expired(struct reactor_timer *timer)
 
 static uint64_t watchdog_interval_ns(const struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	return connection->target->options.stall_timeout_ms * 1000000ULL / WATCHDOG_PARTS;
 }
 
@@ -77,6 +79,7 @@ static void watchdog_expired(struct reactor_timer *timer)
 
 void connection_watch(struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	if (reactor_timer_is_armed(&connection->watchdog))
 		return;
 	connection->watched_sent = connection->send.sent_count;
@@ -91,6 +94,7 @@ void connection_watch(struct connection *connection)
 /* Whatever can leave its line does; what is at a bdev or waits for a lock comes back by itself. */
 static void close_begin(struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	ASSERT(connection->state == CONNECTION_CLOSING);
 	if (connection->controller != NULL)
 		controller_lose_queue(connection);
@@ -104,6 +108,7 @@ static enum op_flow close_socket(struct connection *connection)
 {
 	struct os_socket *socket = connection->socket;
 
+	ASSERT(connection->target != NULL);
 	ASSERT(socket != NULL);
 	connection->socket = NULL;
 	op_wait(&connection->close_op);
@@ -168,6 +173,7 @@ static void close_run(struct op *op)
 
 void connection_command_freed(struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	if (connection->state == CONNECTION_CLOSING) {
 		if (connection->close_step == CLOSE_COMMANDS && connection->socket == NULL &&
 		    !connection->close_op.is_joined)
@@ -181,6 +187,7 @@ void connection_close(struct connection *connection, const char *reason)
 {
 	char peer[OS_ADDRESS_TEXT_BYTES];
 
+	ASSERT(connection->target != NULL);
 	if (connection->state == CONNECTION_CLOSING)
 		return;
 	ASSERT(connection->state != CONNECTION_MOVING);
@@ -200,6 +207,7 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 	char peer[OS_ADDRESS_TEXT_BYTES];
 	uint32_t size;
 
+	ASSERT(connection->target != NULL);
 	if (connection->state >= CONNECTION_LINGER)
 		return;
 	ASSERT(connection->state != CONNECTION_MOVING);
@@ -223,6 +231,7 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 /* Everything that names the owner's reactor, at accept and again at home. */
 static void connection_bind(struct connection *connection, struct reactor *reactor)
 {
+	ASSERT(reactor != NULL);
 	connection->reactor = reactor;
 	receive_init(connection);
 	send_init(connection);
@@ -251,6 +260,7 @@ static void connection_arrived(struct reactor_message *message)
 
 static void connection_leave_main(struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	ASSERT(connection->is_unauthenticated);
 	list_remove(&connection->link);
 	connection->is_unauthenticated = false;
@@ -261,6 +271,7 @@ void connection_adopt(struct connection *connection)
 {
 	struct target_subsystem *subsystem = connection->subsystem;
 
+	ASSERT(connection->target != NULL);
 	ASSERT(subsystem->home == connection->reactor);
 	connection_leave_main(connection);
 	list_push_back(&subsystem->connections, &connection->link);
@@ -316,6 +327,7 @@ static struct connection *connection_create(struct target *target, struct os_soc
 {
 	struct connection *connection = memory_alloc(sizeof(*connection));
 
+	ASSERT(target->main != NULL);
 	if (connection == NULL)
 		return NULL;
 	connection->target = target;
@@ -342,6 +354,7 @@ void connection_accept(struct target *target, struct os_socket *socket)
 {
 	struct connection *connection;
 
+	ASSERT(target->main != NULL);
 	if (target->unauthenticated_count >= target->options.unauthenticated_count_max ||
 	    target_connection_count(target) >= target->options.connection_count_max) {
 		COUNT_IF(true, "target_connection_refused");

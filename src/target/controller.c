@@ -43,6 +43,8 @@ static void keep_alive_expired(struct reactor_timer *timer)
 
 void controller_keep_alive(struct controller *controller)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	controller->keep_alive_ns = reactor_now_ns(controller->reactor);
 }
 
@@ -52,6 +54,7 @@ void controller_set_keep_alive(struct controller *controller, uint32_t keep_aliv
 	uint64_t unit_ms = options->keep_alive_ms_min;
 	uint64_t granted_ms = (keep_alive_ms + unit_ms - 1) / unit_ms * unit_ms;
 
+	ASSERT(controller->subsystem != NULL);
 	ASSERT(unit_ms > 0);
 	/* A discovery controller without keep-alive must not stay for ever (section 3.1.2.3.3). */
 	if (keep_alive_ms == 0 && controller->subsystem->is_discovery)
@@ -69,6 +72,7 @@ void controller_set_keep_alive(struct controller *controller, uint32_t keep_aliv
 
 struct controller *controller_find(struct target_subsystem *subsystem, uint16_t cntlid)
 {
+	ASSERT(subsystem->home != NULL);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
 
@@ -78,15 +82,18 @@ struct controller *controller_find(struct target_subsystem *subsystem, uint16_t 
 	return NULL;
 }
 
-bool controller_has_ghosts(const struct target_subsystem *subsystem,
-			   const struct nvmf_connect *host)
+bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_nqn,
+		     const uint8_t host_id[16])
 {
+	ASSERT(subsystem->home != NULL);
+	if (subsystem->ghost_writes == 0)
+		return false;
 	list_for_each (node, &subsystem->controllers) {
 		const struct controller *controller = list_entry(node, struct controller, link);
 
 		if (controller->is_dying && controller->outstanding_writes > 0 &&
-		    memcmp(controller->host_id.bytes, host->host_id, 16) == 0 &&
-		    strcmp(controller->host_nqn, host->hostnqn) == 0)
+		    memcmp(controller->host_id.bytes, host_id, 16) == 0 &&
+		    strcmp(controller->host_nqn, host_nqn) == 0)
 			return true;
 	}
 	return false;
@@ -99,6 +106,7 @@ static uint16_t cntlid_pick(struct target_subsystem *subsystem)
 	uint32_t tries = range < TARGET_CONTROLLERS_MAX + 1 ? range : TARGET_CONTROLLERS_MAX + 1;
 	uint16_t cntlid = subsystem->cntlid_last;
 
+	ASSERT(subsystem->home != NULL);
 	ASSERT(subsystem->cntlid_min > 0 && subsystem->cntlid_min <= subsystem->cntlid_max);
 	for (uint32_t i = 0; i < tries; i++) {
 		cntlid = cntlid < subsystem->cntlid_min || cntlid >= subsystem->cntlid_max
@@ -116,6 +124,8 @@ static void controller_set_defaults(struct controller *controller)
 {
 	const struct target_subsystem *subsystem = controller->subsystem;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	if (subsystem->is_discovery) {
 		controller->async_config = NVME_ASYNC_EVENT_DISCOVERY_CHANGE;
 		return;
@@ -131,6 +141,7 @@ uint16_t controller_create(struct target_subsystem *subsystem, const struct nvmf
 	struct controller *controller;
 	uint16_t cntlid = cntlid_pick(subsystem);
 
+	ASSERT(subsystem->home != NULL);
 	if (cntlid == 0 || subsystem->controller_count >= TARGET_CONTROLLERS_MAX)
 		return NVMF_STATUS_CONTROLLER_BUSY;
 	controller = memory_alloc(sizeof(*controller));
@@ -179,11 +190,14 @@ void controller_add_queue(struct controller *controller, struct connection *conn
 
 void controller_kill(struct controller *controller, const char *reason)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	if (controller->is_dying)
 		return;
 	log_info(controller->subsystem->target->log, "target: %s: host %s, controller %u ends: %s",
 		 controller->subsystem->nqn, controller->host_nqn, controller->cntlid, reason);
 	controller->is_dying = true;
+	controller->subsystem->ghost_writes += controller->outstanding_writes;
 	reactor_timer_stop(&controller->keep_alive_timer);
 	for (uint32_t i = 0; i <= TARGET_IO_QUEUES_MAX; i++) {
 		if (controller->queues[i] != NULL)
@@ -195,6 +209,7 @@ void controller_lose_queue(struct connection *connection)
 {
 	struct controller *controller = connection->controller;
 
+	ASSERT(connection->target != NULL);
 	if (controller->queues[connection->qid] == connection && connection->qid == 0)
 		controller_kill(controller, "its admin connection is lost");
 }
@@ -217,11 +232,15 @@ void controller_drop_queue(struct connection *connection)
 
 static bool controller_has_io_queues(const struct controller *controller)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	return controller->queue_count > 1;
 }
 
 bool controller_is_enabled(const struct controller *controller)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	return (controller->cc & NVMF_CC_ENABLE) != 0 && !controller->is_fatal;
 }
 
@@ -229,6 +248,8 @@ static uint64_t property_cap(const struct controller *controller)
 {
 	uint64_t mqes = controller->subsystem->target->options.queue_depth - 1;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	return mqes | NVMF_CAP_CQR | (uint64_t)CAP_TIMEOUT_HALF_SECONDS << NVMF_CAP_TO_SHIFT |
 	       NVMF_CAP_CSS_NVM;
 }
@@ -239,6 +260,8 @@ static uint32_t property_csts(const struct controller *controller)
 	bool has_io_queues = controller_has_io_queues(controller);
 	uint32_t csts = 0;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	if (controller->is_fatal)
 		csts |= NVMF_CSTS_FATAL;
 	else if ((controller->cc & NVMF_CC_ENABLE) != 0 || has_io_queues)
@@ -254,6 +277,8 @@ uint16_t controller_property_get(const struct controller *controller,
 {
 	bool is_wide = access->offset == NVMF_PROPERTY_CAP;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	if (access->is_eight_bytes != is_wide)
 		return NVME_STATUS_INVALID_FIELD;
 	switch (access->offset) {
@@ -277,6 +302,8 @@ uint16_t controller_property_get(const struct controller *controller,
 /* Reset and shutdown both end the I/O queues; the host sees it is over when they are drained. */
 static void controller_end_io(struct controller *controller, const char *reason)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	for (uint32_t i = 1; i <= TARGET_IO_QUEUES_MAX; i++) {
 		if (controller->queues[i] != NULL)
 			connection_close(controller->queues[i], reason);
@@ -296,6 +323,8 @@ static void controller_set_cc(struct controller *controller, uint32_t cc)
 {
 	uint32_t old = controller->cc;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	controller->cc = cc;
 	if ((cc & NVMF_CC_ENABLE) != 0 && (old & NVMF_CC_ENABLE) == 0) {
 		controller->is_fatal = !cc_is_possible(cc);
@@ -311,6 +340,8 @@ static void controller_set_cc(struct controller *controller, uint32_t cc)
 uint16_t controller_property_set(struct controller *controller,
 				 const struct nvmf_property_access *access)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	if (access->offset != NVMF_PROPERTY_CC || access->is_eight_bytes)
 		return NVME_STATUS_INVALID_FIELD;
 	controller_set_cc(controller, (uint32_t)access->value);
@@ -323,6 +354,7 @@ void controller_record_error(struct command *command)
 	struct error_entry *entry =
 		&controller->errors[controller->error_count % ERROR_ENTRIES_MAX];
 
+	ASSERT(command->connection != NULL);
 	ASSERT(command->status.status != NVME_STATUS_SUCCESS);
 	controller->error_count++;
 	*entry = (struct error_entry){.count = controller->error_count,

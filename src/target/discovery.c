@@ -30,6 +30,7 @@ static void listener_host(const struct connection *connection, uint32_t index,
 	const struct target *target = connection->target;
 	struct os_address local;
 
+	ASSERT(connection->target->options.has_discovery);
 	if (target->options.advertised_host[0] != '\0') {
 		memcpy(ret_host, target->options.advertised_host, OS_ADDRESS_TEXT_BYTES);
 		ret_host[OS_ADDRESS_TEXT_BYTES - 1] = '\0';
@@ -48,6 +49,7 @@ static bool listener_is_repeated(const struct connection *connection, uint32_t i
 	char host[OS_ADDRESS_TEXT_BYTES];
 	char other[OS_ADDRESS_TEXT_BYTES];
 
+	ASSERT(connection->target->options.has_discovery);
 	listener_host(connection, index, host);
 	for (uint32_t i = 0; i < index; i++) {
 		listener_host(connection, i, other);
@@ -71,6 +73,8 @@ static void record_fill(const struct connection *connection,
 	char host[OS_ADDRESS_TEXT_BYTES];
 	char port[8];
 
+	ASSERT(connection->target->options.has_discovery);
+	ASSERT(ret_entry != NULL);
 	listener_host(connection, listener_index, host);
 	(void)snprintf(port, sizeof(port), "%u", os_address_port(&listener->address));
 	memset(ret_entry, 0, sizeof(*ret_entry));
@@ -101,6 +105,7 @@ static void window_copy(const struct window *window, uint64_t position, const vo
 	uint64_t from = position > window->offset ? position : window->offset;
 	uint64_t end = position + RECORD_BYTES;
 
+	ASSERT(window->bytes != NULL);
 	if (end > window->offset + window->size)
 		end = window->offset + window->size;
 	if (from >= end)
@@ -111,6 +116,7 @@ static void window_copy(const struct window *window, uint64_t position, const vo
 
 static bool window_overlaps(const struct window *window, uint64_t position)
 {
+	ASSERT(window->bytes != NULL);
 	return position < window->offset + window->size && position + RECORD_BYTES > window->offset;
 }
 
@@ -122,6 +128,8 @@ static uint64_t records_fill(const struct connection *connection, const char *ho
 	struct nvmf_discovery_entry entry;
 	uint64_t count = 0;
 
+	ASSERT(connection->target->options.has_discovery);
+	ASSERT(window->bytes != NULL);
 	list_for_each (node, &target->subsystems) {
 		const struct target_subsystem *subsystem =
 			list_entry(node, struct target_subsystem, link);
@@ -149,6 +157,7 @@ void discovery_log_fill(struct command *command, uint64_t offset_bytes)
 		.bytes = command->data, .offset = offset_bytes, .size = command->data_bytes};
 	struct nvmf_discovery_log header = {0};
 
+	ASSERT(command->data != NULL);
 	ASSERT(connection->subsystem->is_discovery);
 	if (offset_bytes > UINT64_MAX / 2)
 		return; /* far behind any end: zeroes */
@@ -160,6 +169,7 @@ void discovery_log_fill(struct command *command, uint64_t offset_bytes)
 
 void discovery_changed(struct target *target)
 {
+	ASSERT(target->main != NULL);
 	target->discovery_generation++;
 	async_event_raise_all(&target->discovery, ASYNC_EVENT_DISCOVERY);
 }

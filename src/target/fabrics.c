@@ -34,6 +34,7 @@ enum fabrics_step {
 
 static void connect_refuse(struct command *command, uint32_t parameter)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
 	command_fail(command, NVMF_STATUS_CONNECT_INVALID_PARAMETERS);
 	command->result = parameter;
 }
@@ -42,6 +43,7 @@ static struct target_subsystem *connect_subsystem(struct target *target, const c
 {
 	struct target_subsystem *subsystem;
 
+	ASSERT(target->main != NULL);
 	if (strcmp(nqn, NVMF_DISCOVERY_NQN) == 0)
 		return target->options.has_discovery ? &target->discovery : NULL;
 	subsystem = target_find_subsystem(target, nqn);
@@ -54,6 +56,8 @@ static bool connect_decode(struct command *command, struct nvmf_connect *ret_con
 	uint32_t parameter = 0;
 	uint16_t status;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(ret_connect != NULL);
 	if (command->data == NULL || command->received_bytes != CONNECT_DATA_BYTES) {
 		command_fail(command, NVME_STATUS_SGL_DATA_LENGTH_INVALID);
 		return false;
@@ -73,6 +77,8 @@ static enum fabrics_step connect_begin(struct command *command)
 	struct target *target = connection->target;
 	struct nvmf_connect connect;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command == &command->connection->first || command->connection->controller != NULL);
 	if (connection->controller != NULL) {
 		command_fail(command, NVME_STATUS_COMMAND_SEQUENCE_ERROR);
 		return FABRICS_END;
@@ -119,6 +125,8 @@ static void connect_move(struct command *command)
 	struct connection *connection = command->connection;
 	struct target_subsystem *subsystem = connection->subsystem;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command == &command->connection->first || command->connection->controller != NULL);
 	command_park(command, NULL);
 	connection_move(connection);
 	subsystem->transit_count--;
@@ -132,6 +140,8 @@ static bool connect_admin(struct command *command, const struct nvmf_connect *co
 	struct controller *controller;
 	uint16_t status;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->subsystem != NULL);
 	if (connect->cntlid != NVMF_CNTLID_ANY) {
 		connect_refuse(command, IPO_CNTLID);
 		return false;
@@ -153,6 +163,8 @@ static bool connect_io(struct command *command, const struct nvmf_connect *conne
 	const struct target_options *options = &connection->target->options;
 	struct controller *controller = controller_find(connection->subsystem, connect->cntlid);
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->subsystem != NULL);
 	if (controller == NULL || controller->is_dying) {
 		connect_refuse(command, IPO_CNTLID);
 	} else if (strcmp(controller->host_nqn, connect->hostnqn) != 0) {
@@ -178,6 +190,7 @@ static uint32_t queue_entries_max(const struct connection *connection, uint16_t 
 {
 	uint32_t depth = connection->target->options.queue_depth;
 
+	ASSERT(connection->target != NULL);
 	return qid == 0 && depth < ADMIN_QUEUE_DEPTH ? ADMIN_QUEUE_DEPTH : depth;
 }
 
@@ -185,6 +198,7 @@ static void connect_join(struct command *command, const struct nvmf_connect *con
 {
 	struct connection *connection = command->connection;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(connection->slots != NULL);
 	connection->qid = connect->qid;
 	connection->sq_size = (uint16_t)connect->queue_entries;
@@ -209,6 +223,8 @@ static enum op_flow connect_admit(struct command *command)
 	struct nvmf_connect connect;
 	struct controller *fresh;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->subsystem != NULL);
 	if (connection_is_ending(connection) || !connect_decode(command, &connect))
 		return OP_NEXT;
 	if (!allowed_hosts_contain(subsystem->hosts, connect.hostnqn)) {
@@ -221,9 +237,9 @@ static enum op_flow connect_admit(struct command *command)
 		connect_refuse(command, (uint32_t)IPO_SQSIZE);
 		return OP_NEXT;
 	}
-	if (connect.qid == 0 && controller_has_ghosts(subsystem, &connect)) {
+	if (connect.qid == 0 && host_has_ghosts(subsystem, connect.hostnqn, connect.host_id)) {
 		REACHED("target_connect_waits_for_ghosts");
-		command_park(command, &subsystem->connect_line);
+		command_park(command, &subsystem->ghost_line);
 		return OP_WAIT;
 	}
 	if (connect.qid == 0 ? !connect_admin(command, &connect) : !connect_io(command, &connect))
@@ -247,6 +263,7 @@ static void property_run(struct command *command, bool is_set)
 	struct nvmf_property_access access;
 	uint16_t status;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (connection->controller == NULL || connection->qid != 0) {
 		command_fail(command, NVME_STATUS_COMMAND_SEQUENCE_ERROR);
 		return;
@@ -263,6 +280,7 @@ static void property_run(struct command *command, bool is_set)
 /* Deletes an I/O queue; its connection ends behind the answer (section 6.4). */
 static void disconnect_run(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->connection->controller == NULL || command->connection->qid == 0)
 		command_fail(command, NVMF_STATUS_INVALID_QUEUE_TYPE);
 	else
@@ -271,6 +289,7 @@ static void disconnect_run(struct command *command)
 
 static enum fabrics_step fabrics_begin(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
 	switch (((const struct nvmf_command *)&command->sqe)->type) {
 	case NVMF_CONNECT:
 		return connect_begin(command);
@@ -292,6 +311,7 @@ static enum fabrics_step fabrics_begin(struct command *command)
 
 enum op_flow fabrics_execute(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
 	for (;;) {
 		switch ((enum fabrics_step)command->execute_step) {
 		case FABRICS_BEGIN:

@@ -17,6 +17,7 @@ static uint32_t queue_count_value(const struct controller *controller)
 {
 	uint32_t count = controller->subsystem->target->options.io_queue_count_max - 1;
 
+	ASSERT(controller->subsystem != NULL);
 	return count | count << 16;
 }
 
@@ -31,6 +32,7 @@ static uint32_t async_supported(const struct target_subsystem *subsystem)
 /* Features that are kept and have no effect here. Return: NULL for any other. */
 static uint32_t *feature_kept(struct controller *controller, uint8_t feature)
 {
+	ASSERT(controller->subsystem != NULL);
 	switch (feature) {
 	case NVME_FEATURE_ARBITRATION:
 		return &controller->arbitration;
@@ -62,6 +64,8 @@ static uint16_t feature_get_host_id(struct command *command)
 	const struct controller *controller = command->connection->controller;
 	const uint32_t size = sizeof(controller->host_id.bytes);
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if ((le32_load(command->sqe.cdw11) & HOST_ID_EXTENDED) == 0)
 		return NVME_STATUS_INVALID_FIELD; /* only 128 bits in Fabrics */
 	if (command->data_kind != COMMAND_DATA_TO_HOST || command->data_bytes < size)
@@ -76,6 +80,8 @@ static uint16_t feature_get_current(struct command *command, uint8_t feature)
 	struct controller *controller = command->connection->controller;
 	const uint32_t *kept = feature_kept(controller, feature);
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (kept != NULL) {
 		command->result = *kept;
 		return NVME_STATUS_SUCCESS;
@@ -116,6 +122,8 @@ uint16_t feature_get(struct command *command)
 	uint8_t feature = (uint8_t)cdw10;
 	uint16_t status;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (controller->subsystem->is_discovery && !feature_is_for_discovery(feature))
 		return NVME_STATUS_INVALID_FIELD;
 	if (feature_names_namespace(feature) && le32_load(command->sqe.nsid) != NAMESPACE_ID)
@@ -141,6 +149,8 @@ static uint16_t feature_set_queue_count(struct command *command, uint32_t value)
 {
 	struct controller *controller = command->connection->controller;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if ((value & 0xffff) == QUEUE_COUNT_INVALID || value >> 16 == QUEUE_COUNT_INVALID)
 		return NVME_STATUS_INVALID_FIELD;
 	if (controller->queue_count > 1)
@@ -157,6 +167,8 @@ uint16_t feature_set(struct command *command)
 	uint8_t feature = (uint8_t)cdw10;
 	uint32_t *kept = feature_kept(controller, feature);
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (controller->subsystem->is_discovery && !feature_is_for_discovery(feature))
 		return NVME_STATUS_INVALID_FIELD;
 	if ((cdw10 & NVME_FEATURE_SAVE) != 0)

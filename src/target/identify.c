@@ -32,6 +32,7 @@ static void controller_fill_limits(const struct controller *controller,
 {
 	const struct target_options *options = &controller->subsystem->target->options;
 
+	ASSERT(controller->subsystem != NULL);
 	data->mdts = MDTS;
 	data->acl = ABORT_LIMIT - 1;
 	data->aerl = ASYNC_EVENTS_MAX - 1;
@@ -54,6 +55,7 @@ static void controller_fill_io(const struct target_subsystem *subsystem,
 	uint32_t oaes = NVME_ASYNC_EVENT_NAMESPACE_ATTRIBUTE;
 	uint16_t oncs = NVME_ONCS_COMPARE | NVME_ONCS_WRITE_ZEROES | NVME_ONCS_RESERVATIONS;
 
+	ASSERT(!subsystem->is_discovery);
 	data->rab = 6;
 	data->cmic = NVME_CMIC_MULTI_PORT | NVME_CMIC_MULTI_CONTROLLER;
 	data->nn = le32_store(NAMESPACE_ID);
@@ -84,6 +86,8 @@ void identify_controller(const struct controller *controller,
 	static const uint8_t ieee[3] = {0xe4, 0xd2, 0x5c};
 	const struct target_subsystem *subsystem = controller->subsystem;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(ret_data != NULL);
 	memset(ret_data, 0, sizeof(*ret_data));
 	ret_data->vid = le16_store(PCI_VENDOR_ID);
 	ret_data->ssvid = le16_store(PCI_VENDOR_ID);
@@ -117,6 +121,8 @@ void identify_namespace(const struct target_subsystem *subsystem,
 				    : bdev->block_bytes;
 	struct le16 granule = le16_store((uint16_t)(physical / bdev->block_bytes - 1));
 
+	ASSERT(!subsystem->is_discovery);
+	ASSERT(ret_data != NULL);
 	memset(ret_data, 0, sizeof(*ret_data));
 	ret_data->nsze = le64_store(bdev->block_count);
 	ret_data->ncap = ret_data->nsze;
@@ -150,6 +156,7 @@ static void descriptors_fill(const struct target_subsystem *subsystem, uint8_t *
 	static const uint8_t types[] = {NVME_NAMESPACE_DESCRIPTOR_NGUID,
 					NVME_NAMESPACE_DESCRIPTOR_UUID};
 
+	ASSERT(!subsystem->is_discovery);
 	for (size_t i = 0; i < sizeof(types); i++) {
 		struct nvme_namespace_descriptor descriptor = {
 			.type = types[i], .length = sizeof(subsystem->uuid.bytes)};
@@ -164,6 +171,8 @@ static uint16_t identify_by_namespace(struct command *command, const struct nvme
 {
 	const struct target_subsystem *subsystem = command->connection->subsystem;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (identify->nsid != NAMESPACE_ID)
 		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT;
 	if (identify->cns == NVME_CNS_NAMESPACE)
@@ -178,6 +187,8 @@ static uint16_t identify_list(struct command *command, const struct nvme_identif
 {
 	struct nvme_namespace_list *list = (struct nvme_namespace_list *)command->data;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (identify->nsid >= NVME_NSID_ALL - 1)
 		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT;
 	if (identify->nsid < NAMESPACE_ID)
@@ -190,6 +201,7 @@ uint16_t identify_fill(struct command *command)
 	struct nvme_identify identify = nvme_identify_decode(&command->sqe);
 	const struct controller *controller = command->connection->controller;
 
+	ASSERT(command->connection->qid == 0);
 	if (command->data_kind != COMMAND_DATA_TO_HOST)
 		return NVME_STATUS_SGL_DATA_LENGTH_INVALID;
 	ASSERT(command->buffer->size_bytes >= NVME_IDENTIFY_BYTES);

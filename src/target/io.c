@@ -43,6 +43,7 @@ STATIC_ASSERT(LARGE_BUFFER_BYTES - IO_BYTES_MAX >= BLOCK_BYTES_MAX);
 
 static struct target_subsystem *command_subsystem(const struct command *command)
 {
+	ASSERT(command->connection->qid != 0);
 	return command->connection->subsystem;
 }
 
@@ -55,6 +56,7 @@ static uint16_t plan_blocks(struct command *command, uint32_t data_bytes)
 	uint16_t status;
 	uint64_t bytes;
 
+	ASSERT(command->connection->qid != 0);
 	status = nvme_rw_decode(&command->sqe, bdev->block_count, &rw);
 	if (status != NVME_STATUS_SUCCESS)
 		return status;
@@ -83,6 +85,7 @@ static uint16_t plan_deallocate(struct command *command, uint32_t data_bytes)
 {
 	struct nvme_dsm dsm = nvme_dsm_decode(&command->sqe);
 
+	ASSERT(command->connection->qid != 0);
 	command->range_count = dsm.is_deallocate ? dsm.range_count : 0;
 	/* Hosts send a full-size list and say how much of it counts. */
 	if (data_bytes < dsm.range_count * sizeof(struct nvme_dsm_range) ||
@@ -107,6 +110,7 @@ static bool plan_type(struct command *command)
 		{NVME_DATASET_MANAGEMENT, IO_UNMAP, true},
 	};
 
+	ASSERT(command->connection->qid != 0);
 	for (uint32_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (types[i].opcode != command->sqe.opcode)
 			continue;
@@ -124,6 +128,7 @@ uint16_t io_plan(struct command *command, uint32_t data_bytes)
 	bool is_reservation =
 		nvme_reservation_data_bytes(opcode) > 0 || opcode == NVME_RESERVATION_REPORT;
 
+	ASSERT(command->connection != NULL);
 	ASSERT(command->connection->qid != 0);
 	if (!controller_is_enabled(command->connection->controller))
 		return NVME_STATUS_COMMAND_SEQUENCE_ERROR;
@@ -150,6 +155,7 @@ uint16_t io_plan(struct command *command, uint32_t data_bytes)
 /* A half that has its data and waits for the other. */
 static bool half_is_ready(const struct command *half)
 {
+	ASSERT(half->connection->qid != 0);
 	return half->step == COMMAND_EXECUTE && half->execute_step == IO_STEP_BEGIN &&
 	       half->is_parked && !half->is_awaiting_data && !half->is_receiving;
 }
@@ -158,6 +164,7 @@ static void fuse_break(struct command *first)
 {
 	struct connection *connection = first->connection;
 
+	ASSERT(first->connection->qid != 0);
 	ASSERT(connection->fused_first == first);
 	connection->fused_first = NULL;
 	first->is_missing_fused = true;
@@ -167,6 +174,7 @@ static void fuse_break(struct command *first)
 
 static uint16_t fuse_pair(struct command *first, struct command *second)
 {
+	ASSERT(first == NULL || first->connection == second->connection);
 	if (first == NULL)
 		return NVME_STATUS_ABORTED_MISSING_FUSED;
 	if (first->io_type != IO_COMPARE || second->sqe.opcode != NVME_WRITE ||
@@ -187,6 +195,7 @@ uint16_t io_fuse(struct command *command, uint16_t status)
 	struct command *first = connection->fused_first;
 	uint8_t fuse = command->sqe.flags & NVME_SQE_FUSE_MASK;
 
+	ASSERT(command->connection != NULL);
 	if (fuse != 2 || status != NVME_STATUS_SUCCESS) {
 		if (first != NULL)
 			fuse_break(first);
@@ -207,6 +216,7 @@ void io_part(struct command *command)
 {
 	struct command *other = command->fused;
 
+	ASSERT(command->connection != NULL);
 	ASSERT(!command->is_fused_running);
 	if (command->connection->fused_first == command)
 		command->connection->fused_first = NULL;
@@ -223,6 +233,7 @@ void io_part(struct command *command)
 
 static bool command_has_failed(const struct command *command)
 {
+	ASSERT(command->connection != NULL);
 	return command->status.status != NVME_STATUS_SUCCESS;
 }
 
@@ -231,6 +242,7 @@ static enum op_flow io_begin_first(struct command *first)
 {
 	struct command *second = first->fused;
 
+	ASSERT(first->connection->qid != 0);
 	if (first->is_fused_done)
 		return OP_NEXT;
 	if (second == NULL &&
@@ -250,6 +262,7 @@ static enum op_flow io_begin_second(struct command *second)
 {
 	struct command *first = second->fused;
 
+	ASSERT(second->connection->qid != 0);
 	ASSERT(!second->is_fused_running);
 	if (first == NULL) {
 		if (!command_has_failed(second))
@@ -268,6 +281,7 @@ static enum op_flow io_begin_second(struct command *second)
 
 static bool command_is_first_half(const struct command *command)
 {
+	ASSERT(command->connection->qid != 0);
 	return (command->sqe.flags & NVME_SQE_FUSE_MASK) == 1;
 }
 
@@ -276,6 +290,7 @@ static void io_end_pair(struct command *second)
 {
 	struct command *first = second->fused;
 
+	ASSERT(second->connection->qid != 0);
 	ASSERT(first->fused == second);
 	if (command_has_failed(second) && !command_has_failed(first)) {
 		/* A comparison that failed is the first half's outcome. */
@@ -290,6 +305,8 @@ static void io_end_pair(struct command *second)
 
 static enum op_flow io_begin(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->qid != 0);
 	if (command_is_first_half(command))
 		return io_begin_first(command);
 	if ((command->sqe.flags & NVME_SQE_FUSE_MASK) == 2)
@@ -299,6 +316,7 @@ static enum op_flow io_begin(struct command *command)
 
 static bool io_is_ready_to_end(const struct command *command)
 {
+	ASSERT(command->connection->qid != 0);
 	return command_is_cancelled(command) || command_has_failed(command);
 }
 
@@ -325,7 +343,10 @@ static void io_check_ranges(struct command *command)
 static enum op_flow io_admit(struct command *command)
 {
 	struct target_subsystem *subsystem = command_subsystem(command);
+	const struct controller *controller = command->connection->controller;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->qid != 0);
 	if (command->io_type == IO_UNMAP && !command_has_failed(command))
 		io_check_ranges(command);
 	if (io_is_ready_to_end(command))
@@ -333,6 +354,13 @@ static enum op_flow io_admit(struct command *command)
 	if (subsystem->pause_count > 0) {
 		command->is_abortable = command->fused == NULL;
 		command_park(command, &subsystem->paused);
+		return OP_WAIT;
+	}
+	/* A retry over another path must not be overtaken by what it repeats. */
+	if (command->is_write && subsystem->ghost_writes > 0 &&
+	    host_has_ghosts(subsystem, controller->host_nqn, controller->host_id.bytes)) {
+		REACHED("target_write_waits_for_ghosts");
+		command_park(command, &subsystem->ghost_line);
 		return OP_WAIT;
 	}
 	subsystem_io_begin(subsystem, command);
@@ -345,6 +373,8 @@ static enum io_step io_next_range(struct command *command)
 	const struct nvme_dsm_range *ranges = (const struct nvme_dsm_range *)command->data;
 	struct nvme_rw rw;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->qid != 0);
 	if (!command->is_inflight || io_is_ready_to_end(command))
 		return IO_STEP_END;
 	while (command->range_index < command->range_count) {
@@ -370,11 +400,13 @@ static enum io_step io_next_range(struct command *command)
 
 static bool io_needs_compare(const struct command *command)
 {
+	ASSERT(command->connection->qid != 0);
 	return command->io_type == IO_COMPARE || command->is_fused_running;
 }
 
 static enum op_flow io_lock(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(!command->is_locked);
 	if (!command->is_write && !io_needs_compare(command))
 		return OP_NEXT;
@@ -391,6 +423,8 @@ static enum io_step io_check(struct command *command)
 	struct target_subsystem *subsystem = command_subsystem(command);
 	uint16_t status;
 
+	ASSERT(command->is_inflight);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command_is_cancelled(command))
 		return IO_STEP_UNLOCK;
 	status = status_from_ana(subsystem->ana_state);
@@ -414,6 +448,7 @@ static enum io_step io_check(struct command *command)
 /* The command whose data is compared: itself, or its first half. */
 static struct command *compare_subject(struct command *command)
 {
+	ASSERT(command->connection->qid != 0);
 	return command->is_fused_running ? command->fused : command;
 }
 
@@ -468,6 +503,8 @@ static enum io_step io_compared(struct command *command)
 	uint64_t offset = command->done_blocks * bdev->block_bytes;
 	uint64_t bytes = (uint64_t)command->piece_blocks * bdev->block_bytes;
 
+	ASSERT(command->is_inflight);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->io.status != IO_OK) {
 		command_fail(command, status_from_io(command->io.status, false));
 		return IO_STEP_UNLOCK;
@@ -490,6 +527,8 @@ static enum op_flow io_submit(struct command *command)
 	uint64_t left = command->range.count - command->done_blocks;
 	uint64_t room;
 
+	ASSERT(command->is_inflight);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	switch (command->io_type) {
 	case IO_READ:
 	case IO_WRITE:
@@ -513,6 +552,8 @@ static void io_count(const struct command *command)
 	struct controller *controller = command->connection->controller;
 	uint64_t bytes = command->data_bytes;
 
+	ASSERT(command->is_inflight);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->io_type == IO_READ) {
 		controller->reads++;
 		controller->read_bytes += bytes;
@@ -524,6 +565,8 @@ static void io_count(const struct command *command)
 
 static enum io_step io_judge(struct command *command)
 {
+	ASSERT(command->is_inflight);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->io.status != IO_OK) {
 		command_fail(command, status_from_io(command->io.status, command->is_write));
 		return IO_STEP_UNLOCK;
@@ -537,6 +580,8 @@ static enum io_step io_judge(struct command *command)
 
 static void io_unlock(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->qid != 0);
 	if (!command->is_locked)
 		return;
 	command->is_locked = false;
@@ -548,6 +593,7 @@ static enum op_flow io_end(struct command *command)
 {
 	struct command *first = command->fused;
 
+	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(!command->is_locked);
 	if (command->is_inflight)
 		subsystem_io_end(command_subsystem(command), command);
@@ -562,6 +608,8 @@ static enum op_flow io_end(struct command *command)
 
 enum op_flow io_execute(struct command *command)
 {
+	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->connection->qid != 0);
 	for (;;) {
 		switch ((enum io_step)command->execute_step) {
 		case IO_STEP_BEGIN:

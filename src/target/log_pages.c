@@ -26,6 +26,8 @@ static void page_errors(const struct controller *controller, struct page *page)
 {
 	struct nvme_error_log_entry *entries = (struct nvme_error_log_entry *)page->bytes;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = ERROR_PAGE_BYTES;
 	for (uint64_t i = 0; i < ERROR_ENTRIES_MAX && i < controller->error_count; i++) {
 		const struct error_entry *entry =
@@ -48,6 +50,8 @@ static void page_smart(const struct controller *controller, struct page *page)
 {
 	struct nvme_smart_log *smart = (struct nvme_smart_log *)page->bytes;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = sizeof(*smart);
 	smart->spare_percent = SPARE_PERCENT;
 	smart->data_units_read.low = le64_store(controller->read_bytes / DATA_UNIT_BYTES);
@@ -62,6 +66,8 @@ static void page_firmware(const struct controller *controller, struct page *page
 	struct nvme_firmware_log *log = (struct nvme_firmware_log *)page->bytes;
 	const char *firmware = controller->subsystem->target->options.firmware;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = sizeof(*log);
 	log->active = 1;
 	memset(log->revision[0], ' ', sizeof(log->revision[0]));
@@ -72,6 +78,8 @@ static void page_changed_namespaces(const struct controller *controller, struct 
 {
 	struct nvme_changed_namespaces_log *log = (struct nvme_changed_namespaces_log *)page->bytes;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = sizeof(*log);
 	if (controller->is_namespace_changed)
 		log->nsid[0] = le32_store(NAMESPACE_ID);
@@ -93,6 +101,8 @@ static void page_effects(const struct controller *controller, struct page *page)
 	static const uint8_t writers[] = {NVME_WRITE, NVME_WRITE_ZEROES, NVME_DATASET_MANAGEMENT};
 	struct nvme_effects_log *log = (struct nvme_effects_log *)page->bytes;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = sizeof(*log);
 	for (size_t i = 0; i < sizeof(admin); i++)
 		log->admin[admin[i]] = le32_store(NVME_EFFECT_SUPPORTED);
@@ -111,6 +121,8 @@ static void page_ana(const struct controller *controller, bool is_groups_only, s
 	struct nvme_ana_group *group = (struct nvme_ana_group *)(log + 1);
 	struct le32 nsid = le32_store(NAMESPACE_ID);
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	log->change_count = le64_store(subsystem->ana_change_count);
 	log->group_count = le16_store(1);
 	group->group_id = le32_store(ANA_GROUP_ID);
@@ -128,6 +140,8 @@ static void page_reservation(const struct controller *controller, struct page *p
 {
 	struct nvme_reservation_log *log = (struct nvme_reservation_log *)page->bytes;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	page->size = sizeof(*log);
 	if (controller->notice_count == 0)
 		return;
@@ -143,6 +157,8 @@ static bool page_build(const struct controller *controller, const struct nvme_ge
 {
 	bool is_discovery = controller->subsystem->is_discovery;
 
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	switch (get->page) {
 	case NVME_LOG_ERROR:
 		page_errors(controller, page);
@@ -173,6 +189,8 @@ static bool page_build(const struct controller *controller, const struct nvme_ge
 /* The host has seen it. */
 static void page_seen(struct controller *controller, uint8_t page)
 {
+	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
 	switch (page) {
 	case NVME_LOG_CHANGED_NAMESPACES:
 		controller->is_namespace_changed = false;
@@ -207,6 +225,8 @@ uint16_t log_page_fill(struct command *command)
 	uint64_t size;
 	uint16_t status;
 
+	ASSERT(command->connection->qid == 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	status = nvme_get_log_decode(&command->sqe, &get);
 	if (status != NVME_STATUS_SUCCESS)
 		return status;

@@ -34,6 +34,7 @@ STATIC_ASSERT(RECEIVE_STUB_BYTES >= NVME_TCP_HEADER_BYTES_MAX + NVME_TCP_DIGEST_
 
 static void receive_fault(struct connection *connection, const struct nvme_tcp_fault *fault)
 {
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
 	connection->receive.step = RECEIVE_DRAIN;
 	connection->receive.command = NULL;
 	connection_fatal(connection, fault, connection->receive.stub);
@@ -43,6 +44,7 @@ static void receive_refuse(struct connection *connection, enum nvme_tcp_fes fes,
 {
 	struct nvme_tcp_fault fault = {.fes = fes, .field_offset = fei};
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
 	receive_fault(connection, &fault);
 }
 
@@ -65,6 +67,7 @@ static bool header_digest_is_good(const struct receive *receive)
 {
 	struct le32 digest = nvme_tcp_header_digest(receive->stub, receive->header.header_bytes);
 
+	ASSERT(receive->stub_bytes <= RECEIVE_STUB_BYTES);
 	return memcmp(receive->stub + receive->header.header_bytes, digest.bytes,
 		      sizeof(digest.bytes)) == 0;
 }
@@ -82,6 +85,8 @@ static size_t receive_header(struct connection *connection, const uint8_t *bytes
 	struct nvme_tcp_fault fault;
 	size_t used = 0;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	if (receive->stub_bytes < common) {
 		used = stub_fill(receive, common, bytes, size);
 		if (receive->stub_bytes < common)
@@ -113,6 +118,7 @@ static void dispatch_icreq(struct connection *connection)
 	struct nvme_tcp_fault fault;
 	struct nvme_tcp_ic ic;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
 	ASSERT(connection->state == CONNECTION_ICREQ);
 	if (nvme_tcp_icreq_decode(connection->receive.stub, &connection->receive.header, &ic,
 				  &fault) < 0) {
@@ -138,6 +144,8 @@ static bool dispatch_command(struct connection *connection)
 	struct receive *receive = &connection->receive;
 	struct command *command;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	if (connection->state == CONNECTION_CONNECT && !send_is_idle(connection)) {
 		receive->is_waiting = true; /* a socket moves only when it is quiet */
 		return false;
@@ -167,6 +175,8 @@ static void dispatch_data(struct connection *connection)
 	struct nvme_tcp_fault fault;
 	struct command *command;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	if (nvme_tcp_h2c_decode(receive->stub, &receive->header, &transfer, &fault) < 0) {
 		receive_fault(connection, &fault);
 		return;
@@ -194,6 +204,8 @@ static void dispatch_term(struct connection *connection)
 {
 	struct nvme_tcp_fault fault;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	nvme_tcp_term_decode(connection->receive.stub, &connection->receive.header, &fault);
 	log_warn(connection->target->log,
 		 "target: a host ended its connection: fatal error status %u, field %u",
@@ -205,6 +217,8 @@ static void dispatch_term(struct connection *connection)
 /* Return: false when it has to wait. */
 static bool dispatch_by_type(struct connection *connection)
 {
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	switch (connection->receive.header.type) {
 	case NVME_TCP_ICREQ:
 		dispatch_icreq(connection);
@@ -251,6 +265,7 @@ static void receive_finish(struct connection *connection, bool is_intact)
 	struct receive *receive = &connection->receive;
 	struct command *command = receive->command;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
 	ASSERT(receive->data_bytes == 0 && receive->padding_bytes == 0);
 	receive->command = NULL;
 	receive->step = RECEIVE_HEADER;
@@ -263,6 +278,8 @@ static size_t receive_padding(struct connection *connection, size_t size)
 	struct receive *receive = &connection->receive;
 	size_t used = size < receive->padding_bytes ? size : receive->padding_bytes;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	receive->padding_bytes -= (uint32_t)used;
 	if (receive->padding_bytes > 0)
 		return used;
@@ -309,6 +326,8 @@ static size_t receive_digest(struct connection *connection, const uint8_t *bytes
 	struct le32 expected;
 	bool is_intact;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	if (used > size)
 		used = size;
 	memcpy(receive->digest + receive->digest_bytes, bytes, used);
@@ -328,6 +347,8 @@ size_t receive_bytes(struct connection *connection, const uint8_t *bytes, size_t
 	uint32_t pdu_count = 0;
 	size_t used = 0;
 
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	receive->is_waiting = false;
 	while (!receive->is_waiting && pdu_count < RECEIVE_PDUS_PER_TURN) {
 		if (connection->state == CONNECTION_CLOSING ||
@@ -403,6 +424,7 @@ void receive_init(struct connection *connection)
 
 void receive_wake(struct connection *connection)
 {
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
 	if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_MOVING)
 		return;
 	if (connection->receive.is_waiting)

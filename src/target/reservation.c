@@ -34,6 +34,8 @@ uint16_t reservation_check(const struct command *command)
 	/* Flush is in the group of writes (figure 528). */
 	bool is_write = command->is_write || command->io_type == IO_FLUSH;
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	if (reservation_conflicts(&subsystem->reservations,
 				  &command->connection->controller->host_id, is_write))
 		return NVME_STATUS_RESERVATION_CONFLICT;
@@ -53,6 +55,7 @@ static uint32_t report_fill(const struct target_reservation_state *state, uint8_
 			   .persist = state->is_persistent}};
 	uint32_t offset = sizeof(header);
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	memcpy(bytes, &header, size < sizeof(header) ? size : sizeof(header));
 	for (uint32_t i = 0; i < state->registrant_count; i++) {
 		struct nvme_reservation_registrant_extended entry = {
@@ -73,6 +76,8 @@ static uint16_t report_run(struct command *command, const struct nvme_reservatio
 {
 	const struct target_subsystem *subsystem = command->connection->subsystem;
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	/* Host identifiers have 128 bits here, which only the extended form can show. */
 	if (!report->is_extended)
 		return NVME_STATUS_HOST_ID_INCONSISTENT;
@@ -89,6 +94,8 @@ static uint16_t report_run(struct command *command, const struct nvme_reservatio
 
 static bool command_is_feature(const struct command *command)
 {
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	return command->connection->qid == 0;
 }
 
@@ -99,6 +106,8 @@ static enum reservation_step reservation_begin(struct command *command)
 	struct nvme_reservation change;
 	uint16_t status = status_from_ana(subsystem->ana_state);
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	if (status == NVME_STATUS_SUCCESS && !command_is_feature(command)) {
 		status = nvme_reservation_decode(&command->sqe, command->data, &change);
 		if (status == NVME_STATUS_SUCCESS &&
@@ -122,6 +131,8 @@ static enum op_flow reservation_turn(struct command *command)
 {
 	struct target_subsystem *subsystem = command->connection->subsystem;
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	if (command_is_cancelled(command))
 		return OP_NEXT;
 	if (subsystem->reservation_command != NULL) {
@@ -138,6 +149,8 @@ static uint16_t plan_feature(const struct command *command, bool can_persist,
 	uint32_t nsid = le32_load(command->sqe.nsid);
 	bool is_persistent = (le32_load(command->sqe.cdw11) & 1) != 0;
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	if (nsid != NAMESPACE_ID && nsid != NVME_NSID_ALL)
 		return NVME_STATUS_INVALID_NAMESPACE_OR_FORMAT;
 	if (is_persistent && !can_persist)
@@ -155,6 +168,8 @@ static enum reservation_step reservation_plan(struct command *command)
 	struct nvme_reservation change;
 	uint16_t status;
 
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	if (subsystem->reservation_command != command)
 		return RESERVATION_END; /* cancelled while it waited */
 	*planned = subsystem->reservations;
@@ -179,6 +194,7 @@ static enum op_flow reservation_store(struct command *command)
 	struct target_subsystem *subsystem = command->connection->subsystem;
 	struct target_reservation_request *request = &subsystem->reservation_request;
 
+	ASSERT(command->connection->subsystem != NULL);
 	request->result = 0;
 	if (!request->state.is_persistent && !subsystem->reservations.is_persistent)
 		return OP_NEXT;
@@ -192,6 +208,7 @@ static enum op_flow reservation_store(struct command *command)
 static void notice_send(struct target_subsystem *subsystem, const struct uuid *host_id,
 			enum nvme_reservation_notice type)
 {
+	ASSERT(subsystem->home != NULL);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
 
@@ -212,6 +229,7 @@ static enum reservation_step reservation_apply(struct command *command)
 	struct target_subsystem *subsystem = command->connection->subsystem;
 	const struct reservation_notices *notices = subsystem->reservation_notices;
 
+	ASSERT(command->connection->subsystem != NULL);
 	ASSERT(subsystem->reservation_command == command);
 	if (subsystem->reservation_request.result != 0) {
 		log_error(subsystem->target->log,
@@ -230,6 +248,7 @@ static enum op_flow reservation_fence(struct command *command)
 {
 	struct target_subsystem *subsystem = command->connection->subsystem;
 
+	ASSERT(command->connection->subsystem != NULL);
 	list_for_each (node, &subsystem->inflight) {
 		struct command *other = list_entry(node, struct command, flight_link);
 
@@ -248,6 +267,7 @@ static void reservation_done(struct command *command)
 	struct target_subsystem *subsystem = command->connection->subsystem;
 	struct list_node *next = list_first(&subsystem->reservation_line);
 
+	ASSERT(command->connection->subsystem != NULL);
 	ASSERT(subsystem->reservation_command == command);
 	subsystem->reservation_command = NULL;
 	if (next != NULL)
@@ -256,6 +276,8 @@ static void reservation_done(struct command *command)
 
 enum op_flow reservation_execute(struct command *command)
 {
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(command->connection->controller != NULL);
 	for (;;) {
 		switch ((enum reservation_step)command->execute_step) {
 		case RESERVATION_BEGIN:

@@ -45,6 +45,7 @@ uint32_t reservation_find(const struct target_reservation_state *state, const st
 
 bool reservation_is_holder(const struct target_reservation_state *state, uint32_t index)
 {
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (state->type == NVME_RESERVATION_NONE || index >= state->registrant_count)
 		return false;
 	return type_is_for_all(state->type) || state->holder_index == index;
@@ -55,6 +56,7 @@ bool reservation_conflicts(const struct target_reservation_state *state, const s
 {
 	uint32_t index;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (state->type == NVME_RESERVATION_NONE)
 		return false;
 	if (!is_write && !type_excludes_reads(state->type))
@@ -68,6 +70,7 @@ bool reservation_conflicts(const struct target_reservation_state *state, const s
 static void notice_add(struct reservation_notices *notices, const struct uuid *host_id,
 		       enum nvme_reservation_notice type)
 {
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	ASSERT(notices->count < TARGET_REGISTRANTS_MAX + 1);
 	notices->of[notices->count].host_id = *host_id;
 	notices->of[notices->count].type = type;
@@ -79,6 +82,8 @@ static void notice_others(const struct target_reservation_state *state,
 			  struct reservation_notices *notices, const struct uuid *self,
 			  enum nvme_reservation_notice type)
 {
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	for (uint32_t i = 0; i < state->registrant_count; i++) {
 		if (!uuid_is_equal(&state->registrants[i].host_id, self))
 			notice_add(notices, &state->registrants[i].host_id, type);
@@ -88,6 +93,7 @@ static void notice_others(const struct target_reservation_state *state,
 /* Takes a registrant out; a reservation that nobody holds any more is gone. */
 static void registrant_remove(struct target_reservation_state *state, uint32_t index)
 {
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	ASSERT(index < state->registrant_count);
 	if (state->type != NVME_RESERVATION_NONE && !type_is_for_all(state->type)) {
 		if (state->holder_index == index)
@@ -110,6 +116,7 @@ static void registrant_remove(struct target_reservation_state *state, uint32_t i
 static uint16_t register_new(struct target_reservation_state *state, const struct uuid *host_id,
 			     uint64_t key)
 {
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (state->registrant_count == TARGET_REGISTRANTS_MAX)
 		return NVME_STATUS_INTERNAL_ERROR;
 	state->registrants[state->registrant_count++] =
@@ -122,6 +129,7 @@ static uint16_t register_key(struct target_reservation_state *state, const struc
 {
 	uint32_t index = reservation_find(state, host_id);
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (change->other_key == 0)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX)
@@ -138,6 +146,8 @@ static uint16_t register_remove(struct target_reservation_state *state, const st
 	uint32_t index = reservation_find(state, host_id);
 	uint8_t type = state->type;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	if (index == TARGET_REGISTRANTS_MAX ||
 	    (!change->is_ignoring_key && state->registrants[index].key != change->current_key))
 		return NVME_STATUS_RESERVATION_CONFLICT;
@@ -153,6 +163,7 @@ static uint16_t register_replace(struct target_reservation_state *state, const s
 {
 	uint32_t index = reservation_find(state, host_id);
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (change->other_key == 0)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX)
@@ -170,6 +181,8 @@ static uint16_t change_register(struct target_reservation_state *state, const st
 {
 	uint16_t status = NVME_STATUS_INVALID_FIELD;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	if (change->persist == NVME_RESERVATION_PERSIST_SET && !can_persist)
 		return NVME_STATUS_INVALID_FIELD;
 	if (change->action == NVME_RESERVATION_REGISTER_KEY)
@@ -195,6 +208,7 @@ static void reservation_take(struct target_reservation_state *state, const struc
 {
 	uint32_t index = reservation_find(state, host_id);
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	ASSERT(index < state->registrant_count);
 	state->type = type;
 	state->holder_index = type_is_for_all(type) ? 0 : index;
@@ -207,6 +221,8 @@ static uint32_t registrants_preempt(struct target_reservation_state *state, cons
 	uint32_t count = 0;
 	uint32_t i = 0;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	while (i < state->registrant_count) {
 		const struct target_registrant *registrant = &state->registrants[i];
 
@@ -232,6 +248,8 @@ static void preempt_holder(struct target_reservation_state *state, const struct 
 {
 	uint8_t old = state->type;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	(void)registrants_preempt(state, host_id, change->other_key, notices);
 	if (type_is_for_registrants(old) && old != (uint8_t)change->type)
 		notice_others(state, notices, host_id, NVME_RESERVATION_NOTICE_RELEASED);
@@ -246,6 +264,8 @@ static uint16_t acquire_preempt(struct target_reservation_state *state, const st
 	bool is_all = is_held && type_is_for_all(state->type);
 	uint64_t holder_key = is_held && !is_all ? state->registrants[state->holder_index].key : 0;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	if (change->other_key == 0 && !is_all)
 		return NVME_STATUS_INVALID_FIELD;
 	if ((is_all && change->other_key == 0) ||
@@ -263,6 +283,8 @@ static uint16_t change_acquire(struct target_reservation_state *state, const str
 {
 	uint32_t index = reservation_find(state, host_id);
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	if (change->is_ignoring_key || change->type == NVME_RESERVATION_NONE)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX || state->registrants[index].key != change->current_key)
@@ -288,6 +310,8 @@ static uint16_t change_release(struct target_reservation_state *state, const str
 	uint32_t index = reservation_find(state, host_id);
 	uint8_t old = state->type;
 
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(notices->count <= TARGET_REGISTRANTS_MAX);
 	if (change->is_ignoring_key)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX || state->registrants[index].key != change->current_key)

@@ -152,6 +152,7 @@ void send_drop(struct connection *connection)
 
 bool send_is_idle(const struct connection *connection)
 {
+	ASSERT(connection->target != NULL);
 	return !connection->send.is_sending && list_is_empty(&connection->send.queue);
 }
 

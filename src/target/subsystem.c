@@ -33,7 +33,8 @@ bool allowed_hosts_contain(const struct allowed_hosts *hosts, const char *host_n
 
 void subsystem_ghosts_changed(struct target_subsystem *subsystem)
 {
-	list_for_each (node, &subsystem->connect_line)
+	ASSERT(subsystem->home != NULL);
+	list_for_each (node, &subsystem->ghost_line)
 		command_unpark(list_entry(node, struct command, link));
 }
 
@@ -55,6 +56,7 @@ static void subsystem_quiet(struct target_subsystem *subsystem)
 {
 	struct list_node *node;
 
+	ASSERT(subsystem->home != NULL);
 	ASSERT(subsystem->inflight_count == 0);
 	while ((node = list_pop_front(&subsystem->changes)) != NULL) {
 		struct target_subsystem_change *change =
@@ -79,8 +81,12 @@ void subsystem_io_end(struct target_subsystem *subsystem, struct command *comman
 	if (command->is_write) {
 		ASSERT(controller->outstanding_writes > 0);
 		controller->outstanding_writes--;
-		if (controller->is_dying && controller->outstanding_writes == 0)
-			subsystem_ghosts_changed(subsystem);
+		if (controller->is_dying) {
+			ASSERT(subsystem->ghost_writes > 0);
+			subsystem->ghost_writes--;
+			if (controller->outstanding_writes == 0)
+				subsystem_ghosts_changed(subsystem);
+		}
 	}
 	if (subsystem->inflight_count == 0)
 		subsystem_quiet(subsystem);
@@ -90,6 +96,8 @@ void subsystem_io_end(struct target_subsystem *subsystem, struct command *comman
 static void change_await_quiet(struct target_subsystem *subsystem,
 			       struct target_subsystem_change *change)
 {
+	ASSERT(subsystem->home != NULL);
+	ASSERT(change->subsystem != NULL);
 	list_init(&change->link);
 	if (subsystem->inflight_count == 0)
 		reactor_call_finish(&change->call);
@@ -99,6 +107,7 @@ static void change_await_quiet(struct target_subsystem *subsystem,
 
 static struct target_subsystem_change *change_of(struct reactor_call *call)
 {
+	ASSERT(call->target != NULL);
 	return container_of(call, struct target_subsystem_change, call);
 }
 
@@ -106,6 +115,7 @@ void subsystem_home_pause(struct reactor_call *call)
 {
 	struct target_subsystem_change *change = change_of(call);
 
+	ASSERT(call->target != NULL);
 	change->subsystem->pause_count++;
 	change_await_quiet(change->subsystem, change);
 }
@@ -114,6 +124,7 @@ void subsystem_home_resume(struct reactor_call *call)
 {
 	struct target_subsystem *subsystem = change_of(call)->subsystem;
 
+	ASSERT(call->target != NULL);
 	ASSERT(subsystem->pause_count > 0);
 	subsystem->pause_count--;
 	if (subsystem->pause_count == 0) {
@@ -128,6 +139,7 @@ void subsystem_home_set_ana_state(struct reactor_call *call)
 	struct target_subsystem_change *change = change_of(call);
 	struct target_subsystem *subsystem = change->subsystem;
 
+	ASSERT(call->target != NULL);
 	if (subsystem->ana_state != change->ana_state) {
 		subsystem->ana_state = change->ana_state;
 		subsystem->ana_change_count++;
@@ -144,6 +156,7 @@ void subsystem_home_set_allowed_hosts(struct reactor_call *call)
 	struct target_subsystem_change *change = change_of(call);
 	struct target_subsystem *subsystem = change->subsystem;
 
+	ASSERT(call->target != NULL);
 	allowed_hosts_fill(subsystem->hosts, change->allowed_hosts, change->allowed_host_count);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
@@ -160,6 +173,7 @@ void subsystem_home_inspect(struct reactor_call *call)
 		container_of(call, struct target_subsystem_inspect, call);
 	struct target_subsystem *subsystem = inspect->subsystem;
 
+	ASSERT(call->target != NULL);
 	inspect->controller_count = subsystem->controller_count;
 	inspect->host_count = 0;
 	inspect->reservations = subsystem->reservations;
@@ -183,6 +197,7 @@ void subsystem_home_inspect(struct reactor_call *call)
 
 void subsystem_home_changed(struct target_subsystem *subsystem)
 {
+	ASSERT(subsystem->home != NULL);
 	async_event_raise_all(subsystem, ASYNC_EVENT_NAMESPACE);
 }
 
@@ -192,6 +207,7 @@ static enum op_flow home_open(struct target_subsystem *subsystem)
 {
 	struct target_reservation_request *request = &subsystem->reservation_request;
 
+	ASSERT(subsystem->home != NULL);
 	ASSERT(subsystem->channel == NULL);
 	subsystem->home_result =
 		bdev_channel_open(subsystem->bdev, subsystem->home, &subsystem->channel);
@@ -206,6 +222,7 @@ static enum op_flow home_open(struct target_subsystem *subsystem)
 
 static bool reservations_are_sane(const struct target_reservation_state *state)
 {
+	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
 	if (state->registrant_count > TARGET_REGISTRANTS_MAX ||
 	    state->type > NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL)
 		return false;
@@ -218,6 +235,7 @@ static void home_opened(struct target_subsystem *subsystem)
 {
 	struct target_reservation_request *request = &subsystem->reservation_request;
 
+	ASSERT(subsystem->home != NULL);
 	if (subsystem->home_result < 0)
 		return;
 	if (request->result == 0 && !reservations_are_sane(&request->state))
@@ -234,6 +252,7 @@ static void home_opened(struct target_subsystem *subsystem)
 
 static void home_kick(struct target_subsystem *subsystem)
 {
+	ASSERT(subsystem->home != NULL);
 	list_for_each (node, &subsystem->controllers)
 		controller_kill(list_entry(node, struct controller, link),
 				"the subsystem is removed");
@@ -289,6 +308,7 @@ static void home_run(struct op *op)
 
 void subsystem_connection_gone(struct target_subsystem *subsystem)
 {
+	ASSERT(subsystem->home != NULL);
 	ASSERT(subsystem->connection_count > 0);
 	subsystem->connection_count--;
 	subsystem_ghosts_changed(subsystem);
@@ -305,6 +325,7 @@ void subsystem_home_open(struct reactor_call *call)
 	struct target_subsystem *subsystem =
 		container_of(call, struct target_subsystem_create, call)->subsystem;
 
+	ASSERT(call->target != NULL);
 	subsystem->home_step = SUBSYSTEM_OPEN;
 	subsystem->home_call = call;
 	op_start(&subsystem->home_op);
@@ -314,6 +335,7 @@ void subsystem_home_end(struct reactor_call *call)
 {
 	struct target_subsystem *subsystem = change_of(call)->subsystem;
 
+	ASSERT(call->target != NULL);
 	/* What was paused is cancelled with its connections. */
 	subsystem->home_step = SUBSYSTEM_KICK;
 	subsystem->home_call = call;
@@ -322,6 +344,7 @@ void subsystem_home_end(struct reactor_call *call)
 
 void subsystem_init(struct target_subsystem *subsystem, struct target *target, struct reactor *home)
 {
+	ASSERT(target != NULL && home != NULL);
 	subsystem->target = target;
 	subsystem->home = home;
 	subsystem->ana_state = TARGET_ANA_OPTIMIZED;
@@ -329,7 +352,7 @@ void subsystem_init(struct target_subsystem *subsystem, struct target *target, s
 	list_init(&subsystem->link);
 	list_init(&subsystem->controllers);
 	list_init(&subsystem->connections);
-	list_init(&subsystem->connect_line);
+	list_init(&subsystem->ghost_line);
 	list_init(&subsystem->inflight);
 	list_init(&subsystem->paused);
 	list_init(&subsystem->changes);

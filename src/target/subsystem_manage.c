@@ -63,6 +63,7 @@ static struct target_subsystem *subsystem_alloc(struct target *target, struct re
 {
 	struct target_subsystem *subsystem = memory_alloc(sizeof(*subsystem));
 
+	ASSERT(target->main != NULL);
 	if (subsystem == NULL)
 		return NULL;
 	subsystem_init(subsystem, target, home);
@@ -92,6 +93,7 @@ static void change_tell(struct reactor_message *message)
 
 static void change_send(struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
 	ASSERT(!subsystem->is_resize_sent);
 	subsystem->is_resize_sent = true;
 	subsystem->is_resize_again = false;
@@ -130,6 +132,7 @@ static void bdev_event(struct bdev_listener *listener, struct bdev *bdev, enum b
 
 static int create_fail(struct target_subsystem_create *create, int result, const char *reason)
 {
+	ASSERT(create->target != NULL);
 	ASSERT(result < 0);
 	create->result = result;
 	(void)snprintf(create->error, sizeof(create->error), "subsystem %.223s: %s", create->nqn,
@@ -142,6 +145,7 @@ static int create_check(struct target_subsystem_create *create)
 	uint16_t min = create->cntlid_min == 0 ? TARGET_CNTLID_MIN : create->cntlid_min;
 	uint16_t max = create->cntlid_max == 0 ? TARGET_CNTLID_MAX : create->cntlid_max;
 
+	ASSERT(create->target != NULL);
 	if (!target_nqn_is_valid(create->nqn))
 		return create_fail(create, -EINVAL, "its NQN is not 1 to 223 printable bytes");
 	if (strcmp(create->nqn, NVMF_DISCOVERY_NQN) == 0)
@@ -164,6 +168,8 @@ static int create_check(struct target_subsystem_create *create)
 static void create_fill(const struct target_subsystem_create *create,
 			struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
+	ASSERT(create->target != NULL);
 	memcpy(subsystem->nqn, create->nqn, sizeof(subsystem->nqn));
 	memcpy(subsystem->serial, create->serial, sizeof(subsystem->serial));
 	memcpy(subsystem->model, create->model, sizeof(subsystem->model));
@@ -190,6 +196,7 @@ static enum op_flow create_open(struct target_subsystem_create *create)
 	struct target *target = create->target;
 	struct reactor *home = create->bdev->home;
 
+	ASSERT(create->target != NULL);
 	create->result = 0;
 	create->subsystem = NULL;
 	if (home == NULL)
@@ -219,6 +226,7 @@ static void create_list(struct target_subsystem_create *create)
 	struct target_subsystem *subsystem = create->subsystem;
 	int result;
 
+	ASSERT(create->target != NULL);
 	if (create->result < 0)
 		return;
 	result = subsystem->home_result;
@@ -261,6 +269,7 @@ static void create_run(struct op *op)
 
 void target_subsystem_create_submit(struct target_subsystem_create *create)
 {
+	ASSERT(create->target != NULL);
 	ASSERT(create->target != NULL && create->bdev != NULL);
 	op_init(&create->op, reactor_ready(create->target->main), create_run);
 	create->step = CREATE_OPEN;
@@ -272,6 +281,7 @@ void target_subsystem_create_submit(struct target_subsystem_create *create)
 static void change_call(struct target_subsystem_change *change, struct op *parent,
 			void (*function)(struct reactor_call *call))
 {
+	ASSERT(change->subsystem != NULL);
 	change->call = (struct reactor_call){.parent = parent,
 					     .origin = change->subsystem->target->main,
 					     .target = change->subsystem->home,
@@ -281,6 +291,7 @@ static void change_call(struct target_subsystem_change *change, struct op *paren
 
 static enum op_flow destroy_end(struct target_subsystem_change *change)
 {
+	ASSERT(change->subsystem != NULL);
 	op_wait(&change->op);
 	change_call(change, &change->op, subsystem_home_end);
 	return op_join(&change->op);
@@ -325,6 +336,7 @@ void target_subsystem_destroy_submit(struct target_subsystem_change *change)
 {
 	struct target_subsystem *subsystem = change->subsystem;
 
+	ASSERT(change->subsystem != NULL);
 	ASSERT(!subsystem->is_leaving && subsystem->transit_waiter == NULL);
 	change->result = 0;
 	op_init(&change->op, reactor_ready(subsystem->target->main), destroy_run);
@@ -348,16 +360,19 @@ static void change_forward(struct target_subsystem_change *change,
 
 void target_subsystem_pause_submit(struct target_subsystem_change *change)
 {
+	ASSERT(change->subsystem != NULL);
 	change_forward(change, subsystem_home_pause);
 }
 
 void target_subsystem_resume_submit(struct target_subsystem_change *change)
 {
+	ASSERT(change->subsystem != NULL);
 	change_forward(change, subsystem_home_resume);
 }
 
 void target_subsystem_set_ana_state_submit(struct target_subsystem_change *change)
 {
+	ASSERT(change->subsystem != NULL);
 	if (change->ana_state < TARGET_ANA_OPTIMIZED ||
 	    change->ana_state > TARGET_ANA_INACCESSIBLE) {
 		change->result = -EINVAL;
@@ -372,6 +387,7 @@ void target_subsystem_set_allowed_hosts_submit(struct target_subsystem_change *c
 {
 	struct target_subsystem *subsystem = change->subsystem;
 
+	ASSERT(change->subsystem != NULL);
 	if (!host_names_are_valid(change->allowed_hosts, change->allowed_host_count)) {
 		change->result = -EINVAL;
 		op_done(change->parent);
@@ -397,6 +413,7 @@ void target_subsystem_inspect_submit(struct target_subsystem_inspect *inspect)
 
 struct target_subsystem *target_find_subsystem(struct target *target, const char *nqn)
 {
+	ASSERT(target->main != NULL);
 	list_for_each (node, &target->subsystems) {
 		struct target_subsystem *subsystem =
 			list_entry(node, struct target_subsystem, link);
@@ -412,31 +429,37 @@ struct target_subsystem *target_subsystem_next(struct target *target,
 {
 	struct list_node *node = previous == NULL ? target->subsystems.next : previous->link.next;
 
+	ASSERT(target->main != NULL);
 	return node == &target->subsystems ? NULL : list_entry(node, struct target_subsystem, link);
 }
 
 const char *target_subsystem_nqn(const struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
 	return subsystem->nqn;
 }
 
 struct bdev *target_subsystem_bdev(const struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
 	return subsystem->bdev;
 }
 
 enum target_ana_state target_subsystem_ana_state(const struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
 	return subsystem->ana_state_on_main;
 }
 
 uint32_t target_subsystem_allowed_host_count(const struct target_subsystem *subsystem)
 {
+	ASSERT(!subsystem->is_discovery);
 	return subsystem->hosts_on_main->count;
 }
 
 const char *target_subsystem_allowed_host(const struct target_subsystem *subsystem, uint32_t index)
 {
+	ASSERT(!subsystem->is_discovery);
 	ASSERT(index < subsystem->hosts_on_main->count);
 	return subsystem->hosts_on_main->nqn[index];
 }

@@ -22,6 +22,7 @@ enum destroy_step { DESTROY_LISTENERS, DESTROY_CONNECTIONS, DESTROY_FREE };
 
 void target_options_default(struct target_options *ret_options)
 {
+	ASSERT(ret_options != NULL);
 	*ret_options = (struct target_options){
 		.queue_depth = 32,
 		.io_queue_count_max = TARGET_IO_QUEUES_MAX,
@@ -57,6 +58,7 @@ static void acceptor_run(struct op *op)
 
 static bool options_are_valid(const struct target_options *options)
 {
+	ASSERT(options != NULL);
 	return options->listen_count >= 1 && options->listen_count <= TARGET_LISTENERS_MAX &&
 	       options->queue_depth >= 2 && options->queue_depth <= TARGET_QUEUE_DEPTH_MAX &&
 	       options->io_queue_count_max >= 1 &&
@@ -69,6 +71,8 @@ static bool options_are_valid(const struct target_options *options)
 
 static int target_listen(struct target *target, struct target_create *create)
 {
+	ASSERT(target->main != NULL);
+	ASSERT(create->main != NULL);
 	for (uint32_t i = 0; i < target->options.listen_count; i++) {
 		struct listener *listener = &target->listeners[i];
 		char text[OS_ADDRESS_TEXT_BYTES];
@@ -94,6 +98,7 @@ static int target_listen(struct target *target, struct target_create *create)
 
 static void target_unlisten(struct target *target, struct op *parent)
 {
+	ASSERT(target->main != NULL);
 	for (uint32_t i = 0; i < target->listener_count; i++) {
 		struct listener *listener = &target->listeners[i];
 
@@ -109,6 +114,7 @@ static void discovery_init(struct target *target)
 {
 	struct target_subsystem *discovery = &target->discovery;
 
+	ASSERT(target->main != NULL);
 	subsystem_init(discovery, target, target->main);
 	discovery->is_discovery = true;
 	memcpy(discovery->nqn, NVMF_DISCOVERY_NQN, sizeof(NVMF_DISCOVERY_NQN));
@@ -122,6 +128,7 @@ static void create_result(struct target_create *create)
 {
 	struct target *target;
 
+	ASSERT(create->main != NULL);
 	create->target = NULL;
 	if (!options_are_valid(create->options)) {
 		create->result = -EINVAL;
@@ -152,6 +159,7 @@ static void create_result(struct target_create *create)
 
 void target_create_submit(struct target_create *create)
 {
+	ASSERT(create->main != NULL);
 	ASSERT(create->main != NULL && create->log != NULL && create->options != NULL);
 	create_result(create);
 	op_done(create->parent);
@@ -161,6 +169,7 @@ void target_create_submit(struct target_create *create)
 
 static enum op_flow destroy_listeners(struct target *target)
 {
+	ASSERT(target->main != NULL);
 	target_unlisten(target, &target->destroy_op);
 	list_for_each (node, &target->connections)
 		connection_close(list_entry(node, struct connection, link), "shutdown");
@@ -201,6 +210,7 @@ static void destroy_run(struct op *op)
 
 void target_connection_gone(struct target *target)
 {
+	ASSERT(target->main != NULL);
 	if (target->destroy_parent != NULL && !target->destroy_op.is_joined)
 		op_wake(&target->destroy_op);
 }
@@ -218,11 +228,13 @@ void target_destroy_submit(struct target *target, struct op *parent)
 void target_listener_address(const struct target *target, uint32_t index,
 			     struct os_address *ret_address)
 {
+	ASSERT(target->main != NULL);
 	ASSERT(index < target->listener_count);
 	*ret_address = target->listeners[index].address;
 }
 
 uint32_t target_connection_count(const struct target *target)
 {
+	ASSERT(target->main != NULL);
 	return atomic_load_explicit(&target->connection_count, memory_order_relaxed);
 }

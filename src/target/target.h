@@ -28,7 +28,7 @@
 
 #define TARGET_LISTENERS_MAX	 8
 #define TARGET_ALLOWED_HOSTS_MAX 64
-#define TARGET_CONTROLLERS_MAX	 256 /* of one subsystem */
+#define TARGET_CONTROLLERS_MAX	 1024 /* of one subsystem */
 #define TARGET_QUEUE_DEPTH_MAX	 1024
 #define TARGET_IO_QUEUES_MAX	 31
 #define TARGET_SERIAL_BYTES	 21 /* 20 and NUL */

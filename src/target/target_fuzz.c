@@ -82,6 +82,11 @@ static void records(struct host *host, const uint8_t *bytes, size_t size)
 	}
 }
 
+static void stage_end(void)
+{
+	stage_close(&stage);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct host admin = {.fd = -1}, host = {.fd = -1};
@@ -91,6 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (round_count++ % ROUNDS_PER_STAGE == 0) {
 		if (round_count > 1)
 			stage_close(&stage);
+		else
+			(void)atexit(stage_end);
 		stage_open(&stage, NULL, NULL);
 	}
 	host.has_header_digest = (bytes[0] & 4) != 0;

@@ -359,7 +359,8 @@ struct target_subsystem {
 	uint16_t cntlid_last;
 	struct list_node connections;
 	uint32_t connection_count;
-	struct list_node connect_line; /* Connect commands that wait for ghosts */
+	uint32_t ghost_writes;	     /* outstanding ones of dying controllers */
+	struct list_node ghost_line; /* Connect commands and writes that wait for them */
 	struct allowed_hosts *hosts;
 	enum target_ana_state ana_state;
 	uint64_t ana_change_count;

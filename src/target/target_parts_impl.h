@@ -124,9 +124,9 @@ uint16_t controller_property_get(const struct controller *controller,
 uint16_t controller_property_set(struct controller *controller,
 				 const struct nvmf_property_access *access);
 void controller_record_error(struct command *command);
-/** True if @host has dead associations with writes still out. */
-bool controller_has_ghosts(const struct target_subsystem *subsystem,
-			   const struct nvmf_connect *host);
+/** True if the host has dead associations with writes still out. */
+bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_nqn,
+		     const uint8_t host_id[16]);
 
 /* ---- identify.c, features.c, log_pages.c, async_event.c, discovery.c ---- */
 
@@ -158,7 +158,7 @@ uint16_t reservation_check(const struct command *command);
 
 /** Return: true when @hosts names nobody, or @host_nqn. */
 bool allowed_hosts_contain(const struct allowed_hosts *hosts, const char *host_nqn);
-/** Wakes Connect commands whose host's dead associations may have drained. */
+/** Wakes what waits for dead associations that may have drained. */
 void subsystem_ghosts_changed(struct target_subsystem *subsystem);
 /** A command was let in to the namespace, or has left it. */
 void subsystem_io_begin(struct target_subsystem *subsystem, struct command *command);

@@ -41,44 +41,6 @@ static struct target_options quick_options(void)
 	return options;
 }
 
-static struct nvme_sqe rw_command(enum nvme_opcode opcode, uint64_t block, uint32_t count)
-{
-	struct nvme_rw rw = {.first_block = block, .block_count = count};
-	struct nvme_sqe sqe;
-
-	memset(&sqe, 0, sizeof(sqe));
-	nvme_rw_encode(&sqe, opcode, 1, &rw);
-	return sqe;
-}
-
-static void sgl(struct nvme_sqe *sqe, enum nvme_data_place place, uint32_t length)
-{
-	nvme_sgl_encode(sqe, &(struct nvme_data){.place = place, .length = length});
-}
-
-static int hold(struct stage *stage, uint32_t type_mask)
-{
-	struct filter_rule rule = {.action = FILTER_HOLD, .type_mask = type_mask};
-	int id = filter_rule_add(stage->bdev, &rule);
-
-	assert_true(id >= 0);
-	return id;
-}
-
-static void let_go(struct stage *stage, int rule)
-{
-	assert_int_equal(filter_rule_remove(stage->bdev, rule), 0);
-	filter_release(stage->bdev);
-}
-
-static uint16_t capsule_write(struct host *host, uint64_t block, const void *bytes, uint32_t size)
-{
-	struct nvme_sqe sqe = rw_command(NVME_WRITE, block, size / 512);
-
-	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, size);
-	return host_command(host, &sqe, bytes, size);
-}
-
 /* ---- moving data ---- */
 
 static void data_comes_back_with(struct stage *stage, struct host shape)
@@ -89,7 +51,7 @@ static void data_comes_back_with(struct stage *stage, struct host shape)
 	host_admin(stage, &admin);
 	host_io(stage, &io, &admin);
 	pattern_fill((uint8_t)shape.alignment);
-	(void)capsule_write(&io, 0, pattern, 4096);
+	(void)host_capsule_write(&io, 0, pattern, 4096);
 	assert_int_equal(host_response(&io, NULL, NULL).status, 0);
 	assert_int_equal(host_write(&io, 8, pattern + 4096, sizeof(pattern) - 4096), 0);
 	memset(got, 0, sizeof(got));
@@ -128,12 +90,12 @@ static void success_flag_needs_flow_control_off(void **state)
 	for (int is_without = 0; is_without < 2; is_without++) {
 		struct host admin = {.is_without_flow_control = is_without};
 		struct host io = admin;
-		struct nvme_sqe sqe = rw_command(NVME_READ, 0, 1);
+		struct nvme_sqe sqe = host_rw(NVME_READ, 0, 1);
 		bool is_success;
 
 		host_admin(&stage, &admin);
 		host_io(&stage, &io, &admin);
-		sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 512);
+		host_sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 512);
 		(void)host_command(&io, &sqe, NULL, 0);
 		host_receive_pdu(&io, &pdu);
 		assert_int_equal(pdu.header[0], NVME_TCP_C2H_DATA);
@@ -152,7 +114,7 @@ static void the_network_may_cut_the_stream_anywhere(void **state)
 	struct host admin = {.has_header_digest = true, .has_data_digest = true};
 	struct host io = admin;
 	struct nvme_tcp_frame frame = {true, true, 4};
-	struct nvme_sqe sqe = rw_command(NVME_WRITE, 5, 1);
+	struct nvme_sqe sqe = host_rw(NVME_WRITE, 5, 1);
 	struct nvme_tcp_capsule_command command;
 	uint8_t bytes[76 + 516];
 	struct le32 digest;
@@ -163,7 +125,7 @@ static void the_network_may_cut_the_stream_anywhere(void **state)
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
 	pattern_fill(3);
-	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
+	host_sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
 	sqe.cid = le16_store(500);
 	nvme_tcp_command_encode(&command, &frame, &sqe, 512);
 	memcpy(bytes, &command, 72);
@@ -196,7 +158,7 @@ static void data_with_a_wrong_digest_is_not_written(void **state)
 {
 	struct host admin = {.has_data_digest = true};
 	struct host io = admin;
-	struct nvme_sqe sqe = rw_command(NVME_WRITE, 9, 1);
+	struct nvme_sqe sqe = host_rw(NVME_WRITE, 9, 1);
 	struct nvme_tcp_frame frame = {false, true, 4};
 	struct nvme_tcp_capsule_command command;
 	struct stage stage;
@@ -206,7 +168,7 @@ static void data_with_a_wrong_digest_is_not_written(void **state)
 	stage_open(&stage, NULL, NULL);
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
-	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
+	host_sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 512);
 	nvme_tcp_command_encode(&command, &frame, &sqe, 512);
 	memset(pattern, 0xee, 512);
 	host_send(&io, &command, sizeof(command));
@@ -245,12 +207,12 @@ static void flush_zeroes_trim_and_compare_reach_the_device(void **state)
 	assert_int_equal(host_run(&io, &sqe, NULL, 0, NULL), 0);
 	assert_int_equal(filter_rule_hits(stage.bdev, rule), 2);
 
-	sqe = rw_command(NVME_COMPARE, 0, 128);
+	sqe = host_rw(NVME_COMPARE, 0, 128);
 	assert_int_equal(host_run(&io, &sqe, pattern, 65536, NULL), 0);
 	pattern[65535] ^= 1;
 	assert_int_equal(host_run(&io, &sqe, pattern, 65536, NULL), 0x285);
 
-	sqe = rw_command(NVME_WRITE_ZEROES, 4, 2);
+	sqe = host_rw(NVME_WRITE_ZEROES, 4, 2);
 	assert_int_equal(host_run(&io, &sqe, NULL, 0, NULL), 0);
 	memset(ranges, 0, sizeof(ranges));
 	ranges[0].first_block = le64_store(10);
@@ -292,11 +254,11 @@ static void compare_and_write_is_one(void **state)
 	for (uint8_t round = 0; round < 3; round++) {
 		memset(pattern, round == 2 ? 0x55 : round, 512); /* the last one is wrong */
 		memset(got, round + 1, 512);
-		first = rw_command(NVME_COMPARE, 40, 1);
-		sgl(&first, NVME_DATA_PLACE_CAPSULE, 512);
+		first = host_rw(NVME_COMPARE, 40, 1);
+		host_sgl(&first, NVME_DATA_PLACE_CAPSULE, 512);
 		first.flags |= 1;
-		second = rw_command(NVME_WRITE, 40, 1);
-		sgl(&second, NVME_DATA_PLACE_CAPSULE, 512);
+		second = host_rw(NVME_WRITE, 40, 1);
+		host_sgl(&second, NVME_DATA_PLACE_CAPSULE, 512);
 		second.flags |= 2;
 		(void)host_command(&io, &first, pattern, 512);
 		(void)host_command(&io, &second, got, 512);
@@ -311,7 +273,7 @@ static void compare_and_write_is_one(void **state)
 	assert_int_equal(got[0], 2);
 	/* A first half that is not followed by its second. */
 	(void)host_command(&io, &first, pattern, 512);
-	(void)capsule_write(&io, 41, pattern, 512);
+	(void)host_capsule_write(&io, 41, pattern, 512);
 	for (int i = 0; i < 2; i++) {
 		status = host_response(&io, NULL, &cid);
 		assert_int_equal(status.status, cid == io.cid ? 0 : 0x00a);
@@ -391,7 +353,7 @@ static void a_host_that_does_not_read_harms_only_itself(void **state)
 	struct target_options options = quick_options();
 	struct host admin = {.is_without_flow_control = true}, io = admin;
 	struct host good_admin = {.id = 5}, good = {0};
-	struct nvme_sqe sqe = rw_command(NVME_READ, 0, 256);
+	struct nvme_sqe sqe = host_rw(NVME_READ, 0, 256);
 	struct stage stage;
 	int small = 4096;
 
@@ -403,7 +365,7 @@ static void a_host_that_does_not_read_harms_only_itself(void **state)
 	host_admin(&stage, &good_admin);
 	host_io(&stage, &good, &good_admin);
 	assert_int_equal(setsockopt(io.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 131072);
+	host_sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 131072);
 	for (int i = 0; i < 31; i++)
 		(void)host_command(&io, &sqe, NULL, 0);
 	for (int i = 0; i < 20; i++) {
@@ -423,7 +385,7 @@ static void a_host_that_does_not_read_harms_only_itself(void **state)
 static void data_that_never_comes_is_not_awaited_for_ever(void **state)
 {
 	struct target_options options = quick_options();
-	struct nvme_sqe sqe = rw_command(NVME_WRITE, 0, 64);
+	struct nvme_sqe sqe = host_rw(NVME_WRITE, 0, 64);
 	struct host admin = {0}, io = {0};
 	struct stage stage;
 
@@ -431,7 +393,7 @@ static void data_that_never_comes_is_not_awaited_for_ever(void **state)
 	stage_open(&stage, &options, NULL);
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
-	sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 32768);
+	host_sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 32768);
 	(void)host_command(&io, &sqe, NULL, 0);
 	host_receive_pdu(&io, &pdu);
 	assert_int_equal(pdu.header[0], NVME_TCP_R2T);
@@ -458,8 +420,8 @@ static void a_new_association_waits_for_the_ghosts_of_the_old(void **state)
 	stage_open(&stage, NULL, NULL);
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
-	rule = hold(&stage, 1 << IO_WRITE);
-	(void)capsule_write(&io, 0, pattern, 512);
+	rule = stage_hold(&stage, 1 << IO_WRITE);
+	(void)host_capsule_write(&io, 0, pattern, 512);
 	stage_run_ms(&stage, 20);
 	host_close(&io);
 	host_close(&admin);
@@ -469,16 +431,81 @@ static void a_new_association_waits_for_the_ghosts_of_the_old(void **state)
 	host_icreq(&again);
 	connect = host_connect_default(&again, 0);
 	nvmf_connect_encode(&sqe, &connect, &data);
-	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, sizeof(data));
+	host_sgl(&sqe, NVME_DATA_PLACE_CAPSULE, sizeof(data));
 	(void)host_command(&again, &sqe, &data, sizeof(data));
 	stage_run_ms(&stage, 100);
 	assert_int_equal(recv(again.fd, got, 1, MSG_PEEK), -1); /* not answered yet */
 	assert_int_equal(errno, EAGAIN);
 	host_admin(&stage, &other); /* another host is not kept waiting */
 	host_close(&other);
-	let_go(&stage, rule);
+	stage_let_go(&stage, rule);
 	assert_int_equal(host_response(&again, &result, NULL).status, 0);
 	host_close(&again);
+	stage_close(&stage);
+}
+
+static void a_retry_over_another_path_waits_for_its_ghost(void **state)
+{
+	struct host admin = {0}, io = {0}, second_admin = {0}, second = {0};
+	struct stage stage;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	host_admin(&stage, &second_admin);
+	host_io(&stage, &second, &second_admin);
+	rule = stage_hold(&stage, 1 << IO_WRITE);
+	(void)host_capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 20);
+	assert_int_equal(filter_rule_remove(stage.bdev, rule), 0);
+	host_close(&io);
+	host_close(&admin);
+	stage_run_ms(&stage, 20);
+	(void)host_capsule_write(&second, 0, pattern + 512, 512);
+	stage_run_ms(&stage, 50);
+	assert_int_equal(recv(second.fd, got, 1, MSG_PEEK), -1);
+	filter_release(stage.bdev);
+	assert_int_equal(host_response(&second, NULL, NULL).status, 0);
+	assert_int_equal(host_read(&second, 0, got, 512), 0);
+	assert_memory_equal(got, pattern + 512, 512);
+	host_close(&second);
+	host_close(&second_admin);
+	stage_close(&stage);
+}
+
+static void a_dead_write_that_waits_for_a_lock_is_not_submitted(void **state)
+{
+	struct host admin = {0}, io = {0}, other_admin = {.id = 3}, other = {0};
+	struct nvme_sqe compare = host_rw(NVME_COMPARE, 0, 1);
+	struct stage stage;
+	int rule;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	host_admin(&stage, &other_admin);
+	host_io(&stage, &other, &other_admin);
+	rule = stage_hold(&stage, 1 << IO_COMPARE | 1 << IO_READ);
+	memset(pattern, 0, 512);
+	host_sgl(&compare, NVME_DATA_PLACE_CAPSULE, 512);
+	(void)host_command(&other, &compare, pattern, 512); /* has the blocks to itself */
+	stage_run_ms(&stage, 10);
+	memset(pattern, 0x66, 512);
+	(void)host_capsule_write(&io, 0, pattern, 512);
+	stage_run_ms(&stage, 10);
+	host_close(&admin);
+	stage_run_ms(&stage, 10);
+	stage_let_go(&stage, rule);
+	assert_int_equal(host_response(&other, NULL, NULL).status, 0);
+	assert_true(stage_await_connections(&stage, 2));
+	assert_int_equal(host_read(&other, 0, got, 512), 0);
+	assert_int_equal(got[0], 0);
+	host_close(&io);
+	host_close(&other);
+	host_close(&other_admin);
 	stage_close(&stage);
 }
 
@@ -493,7 +520,7 @@ static void a_command_that_was_not_submitted_never_is(void **state)
 	host_io(&stage, &io, &admin);
 	stage_pause(&stage);
 	memset(pattern, 0x77, 512);
-	(void)capsule_write(&io, 0, pattern, 512);
+	(void)host_capsule_write(&io, 0, pattern, 512);
 	stage_run_ms(&stage, 20);
 	host_close(&admin);
 	stage_run_ms(&stage, 20);
@@ -522,9 +549,9 @@ static void reset_ends_the_io_queues_and_waits_for_their_io(void **state)
 	stage_open(&stage, NULL, NULL);
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
-	rule = hold(&stage, 1 << IO_WRITE);
-	(void)capsule_write(&io, 0, pattern, 512);
-	sgl(&event, NVME_DATA_PLACE_NONE, 0);
+	rule = stage_hold(&stage, 1 << IO_WRITE);
+	(void)host_capsule_write(&io, 0, pattern, 512);
+	host_sgl(&event, NVME_DATA_PLACE_NONE, 0);
 	(void)host_command(&admin, &event, NULL, 0); /* waits across the reset and to the end */
 	stage_run_ms(&stage, 10);
 	nvmf_property_set_encode(&set, &access);
@@ -534,7 +561,7 @@ static void reset_ends_the_io_queues_and_waits_for_their_io(void **state)
 	nvmf_property_get_encode(&get, &access);
 	assert_int_equal(host_run(&admin, &get, NULL, 0, &csts), 0);
 	assert_int_equal(csts & NVMF_CSTS_READY, 1);
-	let_go(&stage, rule);
+	stage_let_go(&stage, rule);
 	assert_true(stage_await_connections(&stage, 1));
 	assert_int_equal(host_run(&admin, &get, NULL, 0, &csts), 0);
 	assert_int_equal(csts & NVMF_CSTS_READY, 0);
@@ -579,9 +606,9 @@ static void a_subsystem_can_be_removed_while_io_is_held(void **state)
 	stage_open(&stage, NULL, NULL);
 	host_admin(&stage, &admin);
 	host_io(&stage, &io, &admin);
-	rule = hold(&stage, 1 << IO_WRITE | 1 << IO_READ);
+	rule = stage_hold(&stage, 1 << IO_WRITE | 1 << IO_READ);
 	for (int i = 0; i < 8; i++)
-		(void)capsule_write(&io, 0, pattern, 512);
+		(void)host_capsule_write(&io, 0, pattern, 512);
 	stage_run_ms(&stage, 10);
 	memset(&change, 0, sizeof(change));
 	change.parent = &stage.waiter;
@@ -590,368 +617,12 @@ static void a_subsystem_can_be_removed_while_io_is_held(void **state)
 	target_subsystem_destroy_submit(&change);
 	stage_run_ms(&stage, 50);
 	assert_int_equal(stage.waiter.pending, 1); /* the device still has the writes */
-	let_go(&stage, rule);
+	stage_let_go(&stage, rule);
 	stage_await(&stage);
 	assert_int_equal(bdev_channel_count(stage.bdev), 0);
 	host_close(&io);
 	host_close(&admin);
 	stage_reopen_subsystem(&stage);
-	stage_close(&stage);
-}
-
-/* ---- events ---- */
-
-static void ana_change_is_told_and_obeyed(void **state)
-{
-	struct target_subsystem_change change;
-	struct nvme_sqe event = {.opcode = NVME_ADMIN_ASYNC_EVENT};
-	struct nvme_get_log log = {.page = NVME_LOG_ANA, .length_bytes = 52};
-	struct nvme_sqe get;
-	struct host admin = {0}, io = {0};
-	struct nvme_status_field status;
-	struct stage stage;
-	uint64_t result;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	sgl(&event, NVME_DATA_PLACE_NONE, 0);
-	for (int i = 0; i < 4; i++)
-		(void)host_command(&admin, &event, NULL, 0);
-	(void)host_command(&admin, &event, NULL, 0);
-	assert_int_equal(host_response(&admin, NULL, NULL).status, 0x105);
-	memset(&change, 0, sizeof(change));
-	change.parent = &stage.waiter;
-	change.subsystem = stage.subsystem;
-	change.ana_state = TARGET_ANA_INACCESSIBLE;
-	op_wait(&stage.waiter);
-	target_subsystem_set_ana_state_submit(&change);
-	stage_await(&stage);
-	assert_int_equal(host_response(&admin, &result, NULL).status, 0);
-	assert_int_equal(result, 0x0c0302);
-	(void)capsule_write(&io, 0, pattern, 512);
-	status = host_response(&io, NULL, NULL);
-	assert_int_equal(status.status, 0x302);
-	assert_false(status.is_do_not_retry);
-	/* Not told again before the log was read. */
-	change.ana_state = TARGET_ANA_NON_OPTIMIZED;
-	op_wait(&stage.waiter);
-	target_subsystem_set_ana_state_submit(&change);
-	stage_await(&stage);
-	assert_false(host_is_closed_within(&admin, 20));
-	memset(&get, 0, sizeof(get));
-	nvme_get_log_encode(&get, NVME_NSID_ALL, &log);
-	sgl(&get, NVME_DATA_PLACE_TRANSPORT, 52);
-	(void)host_command(&admin, &get, NULL, 0);
-	host_receive_pdu(&admin, &pdu);
-	assert_int_equal(pdu.header[0], NVME_TCP_C2H_DATA);
-	assert_int_equal(pdu.data[16 + 16], 2);
-	assert_int_equal(pdu.data[48], 1); /* namespace id */
-	for (int i = 0; i < 2; i++) {
-		(void)host_response(&admin, &result, NULL);
-		assert_true(result == 0 || result == 0x0c0302);
-	}
-	host_close(&io);
-	host_close(&admin);
-	stage_close(&stage);
-}
-
-static void abort_ends_what_waits(void **state)
-{
-	struct nvme_sqe event = {.opcode = NVME_ADMIN_ASYNC_EVENT};
-	struct nvme_sqe abort = {.opcode = NVME_ADMIN_ABORT};
-	struct host admin = {0}, io = {0};
-	struct stage stage;
-	uint64_t result;
-	uint16_t cid;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	sgl(&event, NVME_DATA_PLACE_NONE, 0);
-	sgl(&abort, NVME_DATA_PLACE_NONE, 0);
-	cid = host_command(&admin, &event, NULL, 0);
-	abort.cdw10 = le32_store((uint32_t)cid << 16);
-	(void)host_command(&admin, &abort, NULL, 0);
-	for (int i = 0; i < 2; i++) {
-		uint16_t answered;
-		struct nvme_status_field status = host_response(&admin, &result, &answered);
-
-		assert_int_equal(status.status, answered == cid ? 0x007 : 0);
-		assert_int_equal(result, 0);
-	}
-	stage_pause(&stage);
-	cid = capsule_write(&io, 0, pattern, 512);
-	stage_run_ms(&stage, 10);
-	abort.cdw10 = le32_store((uint32_t)cid << 16 | 1);
-	assert_int_equal(host_run(&admin, &abort, NULL, 0, &result), 0);
-	assert_int_equal(result, 0);
-	assert_int_equal(host_response(&io, NULL, NULL).status, 0x007);
-	assert_int_equal(host_run(&admin, &abort, NULL, 0, &result), 0);
-	assert_int_equal(result, 1); /* there is no such command any more */
-	stage_resume(&stage);
-	host_close(&io);
-	host_close(&admin);
-	stage_close(&stage);
-}
-
-static void errors_name_their_retry_delay(void **state)
-{
-	static const struct {
-		enum io_status status;
-		uint16_t code;
-		uint8_t delay;
-		bool is_final;
-	} expected[] = {
-		{IO_MEDIUM_ERROR, 0x280, 1, false},
-		{IO_NO_SPACE, 0x081, 2, false},
-		{IO_RESERVATION_CONFLICT, 0x083, 2, false},
-		{IO_DEVICE_GONE, 0x006, 1, false},
-		{IO_READ_ONLY, 0x020, 0, true},
-		{IO_NOT_READY, 0x082, 1, false},
-	};
-	struct host admin = {0}, io = {0};
-	struct stage stage;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		struct filter_rule rule = {.action = FILTER_FAIL,
-					   .type_mask = 1 << IO_WRITE,
-					   .status = expected[i].status};
-		int id = filter_rule_add(stage.bdev, &rule);
-		struct nvme_status_field status;
-
-		(void)capsule_write(&io, 0, pattern, 512);
-		status = host_response(&io, NULL, NULL);
-		assert_int_equal(status.status, expected[i].code);
-		assert_int_equal(status.retry_delay, expected[i].delay);
-		assert_int_equal(status.is_do_not_retry, expected[i].is_final);
-		assert_int_equal(filter_rule_remove(stage.bdev, id), 0);
-	}
-	host_close(&io);
-	host_close(&admin);
-	stage_close(&stage);
-}
-
-static void hosts_that_are_not_allowed_go_and_stay_out(void **state)
-{
-	static const char *const names[] = {"nqn.2014-08.org.example:h2"};
-	struct target_subsystem_change change;
-	struct host one = {.id = 1}, two = {.id = 2}, late = {.id = 1};
-	struct nvmf_connect connect;
-	struct stage stage;
-	uint32_t result;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	host_admin(&stage, &one);
-	host_admin(&stage, &two);
-	memset(&change, 0, sizeof(change));
-	change.parent = &stage.waiter;
-	change.subsystem = stage.subsystem;
-	change.allowed_hosts = names;
-	change.allowed_host_count = 1;
-	op_wait(&stage.waiter);
-	target_subsystem_set_allowed_hosts_submit(&change);
-	stage_await(&stage);
-	assert_true(host_is_closed_within(&one, 100));
-	assert_false(host_is_closed_within(&two, 20));
-	host_open(&stage, &late);
-	host_icreq(&late);
-	connect = host_connect_default(&late, 0);
-	assert_int_equal(host_connect_with(&late, &connect, &result), 0x184);
-	host_close(&late);
-	host_close(&one);
-	host_close(&two);
-	stage_close(&stage);
-}
-
-static void the_discovery_log_reads_the_same_in_pieces(void **state)
-{
-	struct nvme_get_log log = {.page = NVME_LOG_DISCOVERY, .length_bytes = 2048};
-	struct host host = {0};
-	struct nvmf_connect connect;
-	const struct nvmf_discovery_entry *entry = (void *)(pattern + 1024);
-	struct nvme_sqe sqe = {0};
-	struct stage stage;
-	uint32_t result;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	host_open(&stage, &host);
-	host_icreq(&host);
-	connect = host_connect_default(&host, 0);
-	(void)snprintf(connect.subnqn, sizeof(connect.subnqn), "%s", NVMF_DISCOVERY_NQN);
-	assert_int_equal(host_connect_with(&host, &connect, &result), 0);
-	host_enable(&host);
-	nvme_get_log_encode(&sqe, 0, &log);
-	assert_int_equal(host_run(&host, &sqe, pattern, 2048, NULL), 0);
-	assert_int_equal(pattern[8], 1); /* records */
-	assert_string_equal((const char *)entry->subnqn, STAGE_NQN);
-	assert_memory_equal(entry->address, "127.0.0.1 ", 10);
-	assert_int_equal(entry->transport_type, NVMF_TRANSPORT_TCP);
-	log.length_bytes = 64;
-	for (log.offset_bytes = 0; log.offset_bytes < 2048; log.offset_bytes += 52) {
-		uint32_t size =
-			2048 - log.offset_bytes < 64 ? (uint32_t)(2048 - log.offset_bytes) : 64;
-
-		memset(&sqe, 0, sizeof(sqe));
-		nvme_get_log_encode(&sqe, 0, &log);
-		assert_int_equal(host_run(&host, &sqe, got, 64, NULL), 0);
-		assert_memory_equal(got, pattern + log.offset_bytes, size);
-	}
-	host_close(&host);
-	stage_close(&stage);
-}
-
-/* ---- reservations ---- */
-
-struct kept {
-	struct target_reservation_store store;
-	struct target_reservation_state state;
-	int result;
-	uint32_t count;
-};
-
-static void kept_load(struct target_reservation_store *store,
-		      struct target_reservation_request *request)
-{
-	struct kept *kept = container_of(store, struct kept, store);
-
-	request->state = kept->state;
-	request->result = kept->count > 0 ? 0 : -ENOENT;
-	op_done(request->parent);
-}
-
-static void kept_store(struct target_reservation_store *store,
-		       struct target_reservation_request *request)
-{
-	struct kept *kept = container_of(store, struct kept, store);
-
-	request->result = kept->result;
-	if (kept->result == 0) {
-		kept->state = request->state;
-		kept->count++;
-	}
-	op_done(request->parent);
-}
-
-static uint16_t reserve(struct host *host, struct nvme_reservation reservation)
-{
-	struct nvme_sqe sqe = {0};
-	uint8_t data[16] = {0};
-
-	nvme_reservation_encode(&sqe, 1, &reservation, data);
-	return host_run(host, &sqe, data, nvme_reservation_data_bytes(sqe.opcode), NULL);
-}
-
-static const struct nvme_reservation register_11 = {.opcode = NVME_RESERVATION_REGISTER,
-						    .other_key = 0x11,
-						    .persist = NVME_RESERVATION_PERSIST_SET};
-static const struct nvme_reservation register_22 = {.opcode = NVME_RESERVATION_REGISTER,
-						    .other_key = 0x22};
-static const struct nvme_reservation acquire_11 = {.opcode = NVME_RESERVATION_ACQUIRE,
-						   .type = NVME_RESERVATION_WRITE_EXCLUSIVE,
-						   .current_key = 0x11};
-static const struct nvme_reservation preempt_11 = {.opcode = NVME_RESERVATION_ACQUIRE,
-						   .action = NVME_RESERVATION_PREEMPT,
-						   .type = NVME_RESERVATION_WRITE_EXCLUSIVE,
-						   .current_key = 0x22,
-						   .other_key = 0x11};
-
-static void a_preempted_host_has_no_write_in_flight(void **state)
-{
-	struct kept kept = {.store = {.load = kept_load, .store = kept_store}};
-	struct host admin = {.id = 1}, io = {0}, other_admin = {.id = 2}, other = {0};
-	struct nvme_sqe sqe = {0};
-	uint8_t data[16];
-	struct stage stage;
-	int rule;
-
-	(void)state;
-	stage_open(&stage, NULL, &kept.store);
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	host_admin(&stage, &other_admin);
-	host_io(&stage, &other, &other_admin);
-	assert_int_equal(reserve(&io, register_11), 0);
-	assert_int_equal(reserve(&io, acquire_11), 0);
-	assert_int_equal(kept.count, 2);
-	assert_int_equal(host_write(&other, 0, pattern, 512), 0x083);
-	assert_int_equal(host_read(&other, 0, got, 512), 0);
-	assert_int_equal(reserve(&other, register_22), 0);
-	rule = hold(&stage, 1 << IO_WRITE);
-	(void)capsule_write(&io, 0, pattern, 512);
-	stage_run_ms(&stage, 10);
-	nvme_reservation_encode(&sqe, 1, &preempt_11, data);
-	sgl(&sqe, NVME_DATA_PLACE_CAPSULE, 16);
-	(void)host_command(&other, &sqe, data, 16);
-	stage_run_ms(&stage, 50);
-	assert_int_equal(recv(other.fd, got, 1, MSG_PEEK), -1);
-	let_go(&stage, rule);
-	assert_int_equal(host_response(&other, NULL, NULL).status, 0);
-	assert_int_equal(host_response(&io, NULL, NULL).status, 0);
-	assert_int_equal(host_write(&io, 0, pattern, 512), 0x083);
-	assert_int_equal(host_write(&other, 0, pattern, 512), 0);
-	assert_int_equal(kept.state.registrant_count, 1);
-	assert_int_equal(kept.state.registrants[0].key, 0x22);
-	host_close(&io);
-	host_close(&admin);
-	host_close(&other);
-	host_close(&other_admin);
-	stage_close(&stage);
-	/* After a restart it is the same. */
-	stage_open(&stage, NULL, &kept.store);
-	admin.fd = -1;
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	assert_int_equal(host_write(&io, 0, pattern, 512), 0x083);
-	host_close(&io);
-	host_close(&admin);
-	stage_close(&stage);
-}
-
-static void a_reservation_that_cannot_be_kept_is_refused(void **state)
-{
-	struct kept kept = {.store = {.load = kept_load, .store = kept_store}, .result = -EIO};
-	struct host admin = {.id = 1}, io = {0};
-	struct stage stage;
-
-	(void)state;
-	stage_open(&stage, NULL, &kept.store);
-	host_admin(&stage, &admin);
-	host_io(&stage, &io, &admin);
-	assert_int_equal(reserve(&io, register_11), 0x006);
-	assert_int_equal(reserve(&io, acquire_11), 0x083); /* not registered */
-	kept.result = 0;
-	assert_int_equal(reserve(&io, register_11), 0);
-	assert_int_equal(reserve(&io, acquire_11), 0);
-	host_close(&io);
-	host_close(&admin);
-	stage_close(&stage);
-}
-
-static void many_connections_come_and_go(void **state)
-{
-	static struct host hosts[200];
-	struct stage stage;
-
-	(void)state;
-	stage_open(&stage, NULL, NULL);
-	memset(hosts, 0, sizeof(hosts));
-	for (int i = 0; i < 200; i++) {
-		hosts[i].id = (uint8_t)(i + 1);
-		host_admin(&stage, &hosts[i]);
-	}
-	assert_true(stage_await_connections(&stage, 200));
-	for (int i = 0; i < 200; i++)
-		host_close(&hosts[i]);
-	assert_true(stage_await_connections(&stage, 0));
 	stage_close(&stage);
 }
 
@@ -969,18 +640,12 @@ int main(void)
 		cmocka_unit_test(a_host_that_does_not_read_harms_only_itself),
 		cmocka_unit_test(data_that_never_comes_is_not_awaited_for_ever),
 		cmocka_unit_test(a_new_association_waits_for_the_ghosts_of_the_old),
+		cmocka_unit_test(a_retry_over_another_path_waits_for_its_ghost),
+		cmocka_unit_test(a_dead_write_that_waits_for_a_lock_is_not_submitted),
 		cmocka_unit_test(a_command_that_was_not_submitted_never_is),
 		cmocka_unit_test(reset_ends_the_io_queues_and_waits_for_their_io),
 		cmocka_unit_test(disconnect_is_answered_then_the_queue_ends),
 		cmocka_unit_test(a_subsystem_can_be_removed_while_io_is_held),
-		cmocka_unit_test(ana_change_is_told_and_obeyed),
-		cmocka_unit_test(abort_ends_what_waits),
-		cmocka_unit_test(errors_name_their_retry_delay),
-		cmocka_unit_test(hosts_that_are_not_allowed_go_and_stay_out),
-		cmocka_unit_test(the_discovery_log_reads_the_same_in_pieces),
-		cmocka_unit_test(a_preempted_host_has_no_write_in_flight),
-		cmocka_unit_test(a_reservation_that_cannot_be_kept_is_refused),
-		cmocka_unit_test(many_connections_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

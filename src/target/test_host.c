@@ -585,3 +585,43 @@ uint16_t host_read(struct host *host, uint64_t block, void *bytes, uint32_t size
 {
 	return host_move(host, NVME_READ, block, bytes, size);
 }
+
+/* ---- short forms ---- */
+
+struct nvme_sqe host_rw(enum nvme_opcode opcode, uint64_t block, uint32_t count)
+{
+	struct nvme_rw rw = {.first_block = block, .block_count = count};
+	struct nvme_sqe sqe;
+
+	memset(&sqe, 0, sizeof(sqe));
+	nvme_rw_encode(&sqe, opcode, 1, &rw);
+	return sqe;
+}
+
+void host_sgl(struct nvme_sqe *sqe, enum nvme_data_place place, uint32_t length)
+{
+	nvme_sgl_encode(sqe, &(struct nvme_data){.place = place, .length = length});
+}
+
+int stage_hold(struct stage *stage, uint32_t type_mask)
+{
+	struct filter_rule rule = {.action = FILTER_HOLD, .type_mask = type_mask};
+	int id = filter_rule_add(stage->bdev, &rule);
+
+	assert_true(id >= 0);
+	return id;
+}
+
+void stage_let_go(struct stage *stage, int rule)
+{
+	assert_int_equal(filter_rule_remove(stage->bdev, rule), 0);
+	filter_release(stage->bdev);
+}
+
+uint16_t host_capsule_write(struct host *host, uint64_t block, const void *bytes, uint32_t size)
+{
+	struct nvme_sqe sqe = host_rw(NVME_WRITE, block, size / 512);
+
+	host_sgl(&sqe, NVME_DATA_PLACE_CAPSULE, size);
+	return host_command(host, &sqe, bytes, size);
+}

@@ -101,4 +101,13 @@ uint16_t host_run(struct host *host, struct nvme_sqe *sqe, void *bytes, uint32_t
 uint16_t host_write(struct host *host, uint64_t block, const void *bytes, uint32_t size);
 uint16_t host_read(struct host *host, uint64_t block, void *bytes, uint32_t size);
 
+/* Short forms. */
+struct nvme_sqe host_rw(enum nvme_opcode opcode, uint64_t block, uint32_t count);
+void host_sgl(struct nvme_sqe *sqe, enum nvme_data_place place, uint32_t length);
+/** Sends a write with its data in the capsule and does not wait. Return: its cid. */
+uint16_t host_capsule_write(struct host *host, uint64_t block, const void *bytes, uint32_t size);
+/** I/O of these types stays at the device. Return: the rule, for stage_let_go(). */
+int stage_hold(struct stage *stage, uint32_t type_mask);
+void stage_let_go(struct stage *stage, int rule);
+
 #endif

@@ -82,6 +82,11 @@ static void log_write(struct log *log, const char *line)
 	(void)fprintf(stderr, "%s\n", line);
 }
 
+static uint32_t number(const char *text)
+{
+	return text == NULL ? 0 : (uint32_t)strtoul(text, NULL, 10);
+}
+
 static void answer(const char *text)
 {
 	(void)printf("%s\n", text);
@@ -197,6 +202,18 @@ static void server_ready(struct server *server)
 		fail("no thread for the standard input");
 }
 
+/* One more is served. Return: the next step. */
+static enum server_step server_created(struct server *server)
+{
+	if (server->create.result < 0)
+		fail(server->create.error);
+	server->served[server->index++].subsystem = server->create.subsystem;
+	if (server->index < server->served_count)
+		return SERVER_BDEV;
+	server_ready(server);
+	return SERVER_COMMAND;
+}
+
 static struct served *served_find(struct server *server, const char *name)
 {
 	for (uint32_t i = 0; i < server->served_count; i++) {
@@ -261,7 +278,7 @@ static enum server_step server_command(struct server *server)
 	change->subsystem = served->subsystem;
 	op_wait(&server->op);
 	if (strcmp(verb, "ana") == 0) {
-		change->ana_state = (enum target_ana_state)atoi(word == NULL ? "0" : word);
+		change->ana_state = (enum target_ana_state)number(word);
 		target_subsystem_set_ana_state_submit(change);
 	} else if (strcmp(verb, "pause") == 0) {
 		target_subsystem_pause_submit(change);
@@ -348,15 +365,10 @@ static void server_run(struct op *op)
 				return;
 			break;
 		case SERVER_READY:
-			if (server->create.result < 0)
-				fail(server->create.error);
-			server->served[server->index++].subsystem = server->create.subsystem;
-			server->step = SERVER_BDEV;
-			if (server->index < server->served_count)
-				break;
-			server->step = SERVER_COMMAND;
-			server_ready(server);
-			return;
+			server->step = server_created(server);
+			if (server->step == SERVER_COMMAND)
+				return;
+			break;
 		case SERVER_COMMAND:
 			server->step = server_command(server);
 			if (server->step == SERVER_ANSWER && op_join(op) == OP_WAIT)
@@ -490,9 +502,9 @@ int main(int argc, char **argv)
 				   .write = log_write};
 	target_options_default(&server->options);
 	if (getenv("TARGET_DEPTH") != NULL)
-		server->options.queue_depth = (uint32_t)atoi(getenv("TARGET_DEPTH"));
-	server_addresses(server, argv[1], (uint16_t)atoi(argv[2]));
-	server->reactor_count = (uint32_t)atoi(argv[3]);
+		server->options.queue_depth = number(getenv("TARGET_DEPTH"));
+	server_addresses(server, argv[1], (uint16_t)number(argv[2]));
+	server->reactor_count = number(argv[3]);
 	if (server->reactor_count < 1 || server->reactor_count > REACTORS_LIMIT)
 		fail("1 to 4 reactors");
 	for (int i = 4; i < argc; i++)
