@@ -83,6 +83,8 @@ static void bdev_heard(struct bdev_listener *listener, struct bdev *bdev, enum b
 		log_info(volume->log, "%s: grown to %llu bytes", bdev->name,
 			 (unsigned long long)volume->size_bytes);
 		return;
+	case BDEV_INTERRUPTED: /* the initiator tries on, and says so */
+		return;
 	case BDEV_REMOVED:
 		log_error(volume->log, "%s: given up, all I/O fails from now on", bdev->name);
 		bdev_unlisten(&volume->listener);

@@ -25,6 +25,7 @@
 
 static void counter_add(uint64_t *counter, uint64_t value)
 {
+	ASSERT(*counter <= UINT64_MAX - value);
 	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
 }
 
@@ -38,6 +39,7 @@ static void stats_count(struct bdev_io_stats *stats, const struct bdev_io *io)
 	const struct bdev_channel *channel = io->channel;
 	uint64_t latency_ns = reactor_now_ns(channel->reactor) - io->submitted_ns;
 
+	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
 	ASSERT(latency_ns <= INT64_MAX); /* the clock does not go back */
 	if (io->type != IO_FLUSH)
 		counter_add(&stats->bytes, io->range.count * channel->bdev->block_bytes);
@@ -49,6 +51,8 @@ static void stats_count(struct bdev_io_stats *stats, const struct bdev_io *io)
 	if (latency_ns > stats->latency_ns_max)
 		__atomic_store_n(&stats->latency_ns_max, latency_ns, __ATOMIC_RELAXED);
 	counter_add(&stats->operations, 1);
+	ASSERT(stats->latency_ns_min <= stats->latency_ns_max);
+	ASSERT(stats->failures <= stats->operations);
 }
 
 static void stats_merge(struct bdev_stats *sum, const struct bdev_stats *part)
@@ -88,6 +92,7 @@ static void unused_check(struct bdev *bdev)
 {
 	struct op *waiter = bdev->unused_waiter;
 
+	ASSERT(waiter == NULL || (atomic_load(&bdev->channel_count) & CHANNELS_WATCHED) != 0);
 	if (waiter == NULL || bdev->is_unused_message_due || bdev->claimed_by[0] != '\0' ||
 	    bdev->reference_count > 0)
 		return;
@@ -102,6 +107,8 @@ static void unused_run(struct reactor_message *message)
 {
 	struct bdev *bdev = container_of(message, struct bdev, unused_message);
 
+	ASSERT(bdev->unused_waiter != NULL);
+	ASSERT(atomic_load(&bdev->channel_count) == CHANNELS_WATCHED);
 	ASSERT(bdev->is_unused_message_due);
 	bdev->is_unused_message_due = false;
 	unused_check(bdev);
@@ -111,6 +118,9 @@ void bdev_wait_unused(struct bdev *bdev, struct op *parent)
 {
 	ASSERT(bdev->unused_waiter == NULL);
 	ASSERT(parent != NULL);
+	ASSERT(parent->pending > 0);
+	ASSERT((atomic_load(&bdev->channel_count) & CHANNELS_WATCHED) == 0);
+	ASSERT(!bdev->is_unused_message_due);
 
 	bdev->unused_waiter = parent;
 	if (atomic_fetch_or(&bdev->channel_count, CHANNELS_WATCHED) > 0)
@@ -152,7 +162,9 @@ bool bdev_is_removed(const struct bdev *bdev)
 
 int bdev_claim(struct bdev *bdev, const char *owner)
 {
-	ASSERT(owner != NULL && owner[0] != '\0');
+	ASSERT(bdev->unused_waiter == NULL);
+	ASSERT(owner != NULL);
+	ASSERT(owner[0] != '\0');
 	ASSERT(strlen(owner) < sizeof(bdev->claimed_by));
 
 	if (strcmp(bdev->claimed_by, owner) == 0)
@@ -166,6 +178,7 @@ int bdev_claim(struct bdev *bdev, const char *owner)
 void bdev_unclaim(struct bdev *bdev)
 {
 	ASSERT(bdev->claimed_by[0] != '\0');
+	ASSERT(strnlen(bdev->claimed_by, NAME_BYTES_MAX) < NAME_BYTES_MAX);
 
 	bdev->claimed_by[0] = '\0';
 	unused_check(bdev);
@@ -173,6 +186,7 @@ void bdev_unclaim(struct bdev *bdev)
 
 void bdev_ref(struct bdev *bdev)
 {
+	ASSERT(bdev->unused_waiter == NULL);
 	ASSERT(bdev->reference_count < UINT32_MAX);
 	bdev->reference_count++;
 }
@@ -188,6 +202,7 @@ void bdev_unref(struct bdev *bdev)
 
 void bdev_listen(struct bdev *bdev, struct bdev_listener *listener)
 {
+	ASSERT(bdev->unused_waiter == NULL);
 	ASSERT(listener->event != NULL);
 	list_init(&listener->link);
 	list_push_back(&bdev->listeners, &listener->link);
@@ -208,6 +223,7 @@ void bdev_notify(struct bdev *bdev, enum bdev_event event)
 	struct list_node waiting;
 	struct list_node *node;
 
+	ASSERT((unsigned)event <= BDEV_INTERRUPTED);
 	if (event == BDEV_REMOVED &&
 	    atomic_exchange_explicit(&bdev->is_removed, true, memory_order_acq_rel))
 		return;
@@ -224,11 +240,12 @@ void bdev_notify(struct bdev *bdev, enum bdev_event event)
 
 void bdev_grow(struct bdev *bdev, uint64_t block_count)
 {
+	ASSERT(block_count <= UINT64_MAX / bdev->block_bytes);
 	ASSERT(block_count > bdev->block_count);
 	ASSERT(!bdev_is_removed(bdev));
 
 	/* Pairs with the gate: who sees the new size sees what the driver did to provide it. */
-	__atomic_store_n(&bdev->block_count, block_count, __ATOMIC_RELEASE);
+	bdev->block_count = block_count;
 	bdev_notify(bdev, BDEV_RESIZED);
 }
 
@@ -236,9 +253,15 @@ void bdev_grow(struct bdev *bdev, uint64_t block_count)
 
 void bdev_init(struct bdev *bdev)
 {
-	ASSERT(bdev->name[0] != '\0' && bdev->ops != NULL && bdev->main != NULL);
+	ASSERT(strnlen(bdev->name, NAME_BYTES_MAX) < NAME_BYTES_MAX);
+	ASSERT(bdev->memory_alignment <= BLOCK_BYTES_MAX);
+	ASSERT(!bdev->reads_zero_after_unmap || bdev->can_unmap || bdev->can_write_zeroes);
+	ASSERT(bdev->name[0] != '\0');
+	ASSERT(bdev->ops != NULL);
+	ASSERT(bdev->main != NULL);
 	ASSERT(bdev->block_bytes == BLOCK_BYTES_MIN || bdev->block_bytes == BLOCK_BYTES_MAX);
-	ASSERT(bdev->block_count > 0 && bdev->block_count <= UINT64_MAX / bdev->block_bytes);
+	ASSERT(bdev->block_count > 0);
+	ASSERT(bdev->block_count <= UINT64_MAX / bdev->block_bytes);
 	ASSERT(bdev->memory_alignment > 0);
 	ASSERT((bdev->memory_alignment & (bdev->memory_alignment - 1)) == 0);
 
@@ -261,6 +284,7 @@ int bdev_channel_open(struct bdev *bdev, struct reactor *reactor, struct bdev_ch
 	struct bdev_channel *channel;
 	int rc;
 
+	ASSERT(bdev->ops != NULL);
 	ASSERT(reactor != NULL);
 	if (bdev->home != NULL && bdev->home != reactor)
 		return -EXDEV;
@@ -278,10 +302,12 @@ int bdev_channel_open(struct bdev *bdev, struct reactor *reactor, struct bdev_ch
 	channel->reactor = reactor;
 	list_init(&channel->link);
 	rc = bdev->ops->channel_open(channel);
+	ASSERT(channel->inflight == 0);
 	if (rc < 0)
 		goto fail_channel;
 	bdev_lock(bdev);
 	list_push_back(&bdev->channels, &channel->link);
+	ASSERT((atomic_load(&bdev->channel_count) & ~CHANNELS_WATCHED) > 0);
 	bdev_unlock(bdev);
 	*ret_channel = channel;
 	return 0;
@@ -300,6 +326,7 @@ void bdev_channel_close(struct bdev_channel *channel)
 	if (channel == NULL)
 		return;
 	ASSERT(channel->inflight == 0);
+	ASSERT(channel->reactor != NULL);
 	bdev = channel->bdev;
 	ASSERT(bdev_channel_count(bdev) > 0);
 	bdev_lock(bdev);
@@ -337,7 +364,8 @@ static void io_assert_memory(const struct bdev *bdev, const struct bdev_io *io)
 	uint64_t bytes = 0;
 	uint64_t bits = 0;
 
-	ASSERT(io->iov_count > 0 && io->iov != NULL);
+	ASSERT(io->iov_count > 0);
+	ASSERT(io->iov != NULL);
 	for (uint32_t i = 0; i < io->iov_count; i++) {
 		bits |= (uintptr_t)io->iov[i].iov_base | io->iov[i].iov_len;
 		bytes += io->iov[i].iov_len;
@@ -355,12 +383,15 @@ void bdev_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	const struct bdev *bdev = channel->bdev;
 
+	ASSERT(channel->inflight < UINT32_MAX);
+	ASSERT(bdev->home == NULL || bdev->home == channel->reactor);
+	ASSERT(io->parent == NULL || io->parent->pending > 0);
+	ASSERT(bdev_channel_count(bdev) > 0);
 	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
 	ASSERT(io_type_is_possible(bdev, io->type));
 	if (io->type != IO_FLUSH) {
 		ASSERT(io->range.count > 0);
-		ASSERT(block_range_is_within(
-			io->range, __atomic_load_n(&bdev->block_count, __ATOMIC_ACQUIRE)));
+		ASSERT(block_range_is_within(io->range, bdev->block_count));
 	}
 	if (io_type_has_memory(io->type))
 		io_assert_memory(bdev, io);
@@ -380,6 +411,7 @@ void bdev_io_done(struct bdev_io *io, enum io_status status)
 {
 	struct bdev_channel *channel = io->channel;
 
+	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
 	ASSERT(channel != NULL);
 	ASSERT(channel->inflight > 0);
 	ASSERT((unsigned)status <= IO_INTERNAL_ERROR);

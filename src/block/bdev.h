@@ -77,6 +77,12 @@ struct bdev_ops {
 enum bdev_event {
 	BDEV_REMOVED, /* the device behind it is gone for good: close your channels */
 	BDEV_RESIZED, /* block_count has changed */
+	/*
+	 * The connection to it was lost. If it has a volatile cache, what it answered and did not
+	 * flush since may be lost, too. Comes before any I/O over a new connection, on any reactor
+	 * that main has sent a message to from the listener.
+	 */
+	BDEV_INTERRUPTED,
 };
 
 /* Embed to hear about a bdev. Context of event(): main reactor. */
@@ -108,7 +114,7 @@ struct bdev {
 	uint32_t block_bytes; /* 512 or 4096 */
 	uint32_t physical_block_bytes;
 	_Atomic uint64_t block_count; /* grows on main while home reactors read it */
-	uint32_t memory_alignment; /* iovec bases and lengths need it, a power of two; 1: none */
+	uint32_t memory_alignment;    /* iovec bases and lengths need it, a power of two; 1: none */
 	bool can_unmap;
 	bool can_write_zeroes; /* natively; else the gate's callers write zeroes */
 	bool can_compare;      /* natively and atomically */

@@ -97,6 +97,8 @@ static void cell_write(struct rule_cell *cell, const uint64_t words[RULE_WORD_CO
 {
 	uint32_t sequence = atomic_load_explicit(&cell->sequence, memory_order_relaxed);
 
+	ASSERT(words[RULE_ACTION] <= FILTER_CORRUPT + 1);
+	ASSERT((words[RULE_ACTION] == 0) == (words[RULE_TYPE_MASK] == 0));
 	ASSERT(sequence % 2 == 0);
 	atomic_store_explicit(&cell->sequence, sequence + 1, memory_order_relaxed);
 	/* Releases: who sees one of these words sees the odd number too. */
@@ -115,6 +117,8 @@ static bool cell_read(struct rule_cell *cell, struct filter_rule *ret_rule)
 	if (sequence % 2 != 0 || words[RULE_ACTION] == 0 ||
 	    atomic_load_explicit(&cell->sequence, memory_order_relaxed) != sequence)
 		return false;
+	ASSERT(words[RULE_ACTION] <= FILTER_CORRUPT + 1);
+	ASSERT(words[RULE_TYPE_MASK] < (1u << IO_TYPE_COUNT));
 	*ret_rule = (struct filter_rule){
 		.action = (enum filter_action)(words[RULE_ACTION] - 1),
 		.type_mask = (uint32_t)words[RULE_TYPE_MASK],
@@ -129,6 +133,7 @@ static bool cell_read(struct rule_cell *cell, struct filter_rule *ret_rule)
 
 static bool rule_matches(const struct filter_rule *rule, const struct bdev_io *io)
 {
+	ASSERT(rule->range.first <= rule->range.first + rule->range.count);
 	ASSERT(rule->type_mask != 0);
 	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
 	if ((rule->type_mask & (1u << io->type)) == 0)
@@ -143,6 +148,8 @@ static bool cell_hit(struct rule_cell *cell, const struct filter_rule *rule)
 {
 	uint64_t hit = atomic_fetch_add_explicit(&cell->hits, 1, memory_order_relaxed);
 
+	ASSERT(rule->type_mask != 0);
+	ASSERT(hit < UINT64_MAX);
 	if (hit < rule->skip_hits)
 		return false;
 	return rule->hits_max == 0 || hit - rule->skip_hits < rule->hits_max;
@@ -153,10 +160,12 @@ static bool rule_find(struct filter_bdev *filter, const struct bdev_io *io,
 {
 	uint64_t order = atomic_load_explicit(&filter->order, memory_order_acquire);
 
+	ASSERT(order >> (FILTER_RULES_MAX * ORDER_BITS) == 0);
 	for (; order != 0; order >>= ORDER_BITS) {
 		struct rule_cell *cell = &filter->cells[(order & ORDER_MASK) - 1];
 
-		ASSERT((order & ORDER_MASK) != 0 && (order & ORDER_MASK) <= FILTER_RULES_MAX);
+		ASSERT((order & ORDER_MASK) != 0);
+		ASSERT((order & ORDER_MASK) <= FILTER_RULES_MAX);
 		if (cell_read(cell, ret_rule) && rule_matches(ret_rule, io) &&
 		    cell_hit(cell, ret_rule))
 			return true;
@@ -171,6 +180,9 @@ static enum filter_step filter_judge(struct filter_io *request)
 	struct filter_bdev *filter =
 		container_of(request->upper->channel->bdev, struct filter_bdev, bdev);
 
+	ASSERT(request->step == FILTER_JUDGE);
+	ASSERT(request->upper->channel->driver == request->channel);
+	ASSERT(!request->channel->is_closed);
 	ASSERT(op_is_idle(&request->op));
 	request->is_matched = rule_find(filter, request->upper, &request->rule);
 	if (!request->is_matched)
@@ -193,6 +205,8 @@ static void filter_timer_expired(struct reactor_timer *timer)
 {
 	struct filter_io *request = container_of(timer, struct filter_io, timer);
 
+	ASSERT(request->is_matched);
+	ASSERT(request->op.pending == 1);
 	ASSERT(request->step == FILTER_LOWER); /* what comes after the pause */
 	ASSERT(request->rule.action == FILTER_DELAY);
 	op_done(&request->op);
@@ -200,6 +214,8 @@ static void filter_timer_expired(struct reactor_timer *timer)
 
 static enum op_flow filter_pause(struct filter_io *request)
 {
+	ASSERT(request->rule.action == FILTER_HOLD || request->rule.action == FILTER_DELAY);
+	ASSERT(op_is_idle(&request->op));
 	ASSERT(request->is_matched);
 	ASSERT(list_is_empty(&request->link));
 
@@ -219,6 +235,8 @@ static enum op_flow filter_lower(struct filter_io *request)
 	const struct bdev_io *upper = request->upper;
 	struct bdev_io *lower = &request->lower;
 
+	ASSERT(upper->channel != NULL);
+	ASSERT(!request->is_matched || request->rule.action != FILTER_FAIL);
 	ASSERT(list_is_empty(&request->link));
 	ASSERT(op_is_idle(&request->op));
 	/* Field by field: the driver's bytes need no clearing. */
@@ -237,12 +255,14 @@ static void io_corrupt(const struct bdev_io *io)
 {
 	uint8_t *bytes = io->iov[0].iov_base;
 
-	ASSERT(io->type == IO_READ && io->iov_count > 0);
+	ASSERT(io->type == IO_READ);
+	ASSERT(io->iov_count > 0);
 	bytes[io->iov[0].iov_len / 2] ^= 0xff;
 }
 
 static enum io_status filter_status(const struct filter_io *request)
 {
+	ASSERT(!request->is_matched || (unsigned)request->rule.action <= FILTER_CORRUPT);
 	ASSERT(request->step == FILTER_REPLY);
 	if (!request->is_matched)
 		return request->lower.status;
@@ -260,6 +280,9 @@ static void filter_reply(struct filter_io *request)
 	struct list_node *next = list_pop_front(&channel->waiting);
 	enum io_status status = filter_status(request);
 
+	ASSERT(!channel->is_closed);
+	ASSERT(next == NULL ||
+	       slab_acquired_count(channel->slots) == slab_capacity(channel->slots));
 	ASSERT(list_is_empty(&request->link));
 	ASSERT(op_is_idle(&request->op));
 	if (next != NULL) {
@@ -304,6 +327,8 @@ static void filter_submit(struct bdev_channel *bdev_channel, struct bdev_io *io)
 	struct filter_channel *channel = bdev_channel->driver;
 	struct filter_io *request = slab_acquire(channel->slots);
 
+	ASSERT(io->channel == bdev_channel);
+	ASSERT(channel->lower->reactor == bdev_channel->reactor);
 	ASSERT(!channel->is_closed);
 	if (request == NULL) {
 		list_push_back(&channel->waiting, &io->link);
@@ -322,7 +347,10 @@ static void filter_submit(struct bdev_channel *bdev_channel, struct bdev_io *io)
 
 static void filter_channel_free(struct filter_channel *channel)
 {
-	ASSERT(channel->lower == NULL && channel->is_closed);
+	ASSERT(list_is_empty(&channel->held));
+	ASSERT(list_is_empty(&channel->waiting));
+	ASSERT(channel->lower == NULL);
+	ASSERT(channel->is_closed);
 	ASSERT(slab_acquired_count(channel->slots) == 0);
 	slab_destroy(channel->slots);
 	memory_free(channel);
@@ -334,6 +362,7 @@ static void filter_release_run(struct reactor_message *message)
 		container_of(message, struct filter_channel, release_message);
 	struct list_node *node;
 
+	ASSERT(!channel->is_closed || list_is_empty(&channel->held));
 	ASSERT(atomic_load(&channel->is_message_sent));
 	if (channel->is_closed) {
 		filter_channel_free(channel);
@@ -351,6 +380,7 @@ static int filter_channel_open(struct bdev_channel *bdev_channel)
 	struct filter_channel *channel = memory_alloc(sizeof(*channel));
 	int rc;
 
+	ASSERT(bdev_channel->driver == NULL);
 	if (channel == NULL)
 		return -ENOMEM;
 	list_init(&channel->waiting);
@@ -362,6 +392,8 @@ static int filter_channel_open(struct bdev_channel *bdev_channel)
 	rc = bdev_channel_open(filter->lower, bdev_channel->reactor, &channel->lower);
 	if (rc < 0)
 		goto fail_slots;
+	ASSERT(channel->lower->bdev == filter->lower);
+	ASSERT(!channel->is_closed);
 	bdev_channel->driver = channel;
 	return 0;
 
@@ -376,6 +408,9 @@ static void filter_channel_close(struct bdev_channel *bdev_channel)
 {
 	struct filter_channel *channel = bdev_channel->driver;
 
+	ASSERT(bdev_channel->inflight == 0);
+	ASSERT(channel->lower->inflight == 0);
+	ASSERT(slab_acquired_count(channel->slots) == 0);
 	ASSERT(!channel->is_closed);
 	ASSERT(list_is_empty(&channel->held));
 	ASSERT(list_is_empty(&channel->waiting));
@@ -393,10 +428,16 @@ static void filter_event(struct bdev_listener *listener, struct bdev *lower, enu
 {
 	struct filter_bdev *filter = container_of(listener, struct filter_bdev, listener);
 
+	ASSERT(lower->main == filter->bdev.main);
+	ASSERT(event != BDEV_REMOVED || bdev_is_removed(lower));
+	ASSERT(lower->block_count >= filter->bdev.block_count);
 	ASSERT(lower == filter->lower);
 	switch (event) {
 	case BDEV_REMOVED:
 		bdev_notify(&filter->bdev, BDEV_REMOVED);
+		break;
+	case BDEV_INTERRUPTED:
+		bdev_notify(&filter->bdev, BDEV_INTERRUPTED);
 		break;
 	case BDEV_RESIZED:
 		if (!bdev_is_removed(&filter->bdev))
@@ -409,6 +450,9 @@ static void filter_destroy(struct bdev *bdev, struct op *parent)
 {
 	struct filter_bdev *filter = container_of(bdev, struct filter_bdev, bdev);
 
+	ASSERT(bdev->reference_count == 0);
+	ASSERT(bdev->claimed_by[0] == '\0');
+	ASSERT(list_is_empty(&bdev->registry_link));
 	ASSERT(bdev_channel_count(bdev) == 0);
 	ASSERT(filter->lower->claimed_by[0] != '\0');
 	bdev_unlisten(&filter->listener);
@@ -431,6 +475,9 @@ static void filter_fill(struct filter_bdev *filter, struct bdev_create *create,
 	struct bdev *bdev = &filter->bdev;
 	const struct bdev *lower = filter->lower;
 
+	ASSERT(lower != bdev);
+	ASSERT(!bdev_is_removed(lower));
+	ASSERT(lower->claimed_by[0] != '\0');
 	memcpy(bdev->name, create->name, sizeof(bdev->name));
 	bdev->uuid = bdev_uri_uuid(create, options);
 	bdev->ops = &filter_ops;
@@ -493,6 +540,7 @@ static int filter_make(struct bdev_create *create)
 	}
 	filter->lower = lower;
 	filter_fill(filter, create, &options);
+	ASSERT(filter->bdev.block_count == lower->block_count);
 	create->bdev = &filter->bdev;
 	return 0;
 }
@@ -501,6 +549,8 @@ static void filter_create(struct bdev_create *create)
 {
 	ASSERT(create->bdev == NULL);
 	create->result = filter_make(create);
+	ASSERT(create->result <= 0);
+	ASSERT((create->result == 0) == (create->bdev != NULL));
 	op_done(create->parent);
 }
 
@@ -527,6 +577,7 @@ static struct filter_bdev *filter_of(struct bdev *bdev)
 
 static struct rule_cell *cell_find(struct filter_bdev *filter, int id)
 {
+	ASSERT(id >= -1);
 	for (int i = 0; i < FILTER_RULES_MAX; i++) {
 		if (filter->cells[i].id == id)
 			return &filter->cells[i];
@@ -540,6 +591,8 @@ static void order_append(struct filter_bdev *filter, const struct rule_cell *cel
 	uint64_t entry = (uint64_t)(cell - filter->cells) + 1;
 	int shift = 0;
 
+	ASSERT(cell->id >= 0);
+	ASSERT(order >> ((FILTER_RULES_MAX - 1) * ORDER_BITS) == 0);
 	while (((order >> shift) & ORDER_MASK) != 0)
 		shift += ORDER_BITS;
 	ASSERT(entry <= FILTER_RULES_MAX);
@@ -554,6 +607,7 @@ static void order_remove(struct filter_bdev *filter, const struct rule_cell *cel
 	uint64_t below;
 	int shift = 0;
 
+	ASSERT(order != 0);
 	while (((order >> shift) & ORDER_MASK) != entry) {
 		shift += ORDER_BITS;
 		ASSERT(shift < FILTER_RULES_MAX * ORDER_BITS);
@@ -562,6 +616,7 @@ static void order_remove(struct filter_bdev *filter, const struct rule_cell *cel
 	ASSERT(cell->id >= 0);
 	order = order >> (shift + ORDER_BITS) << shift | below;
 	atomic_store_explicit(&filter->order, order, memory_order_release);
+	ASSERT(order >> (FILTER_RULES_MAX * ORDER_BITS) == 0);
 }
 
 static bool rule_is_valid(const struct filter_rule *rule)
@@ -605,6 +660,8 @@ int filter_rule_add(struct bdev *bdev, const struct filter_rule *rule)
 	if (cell == NULL)
 		return -ENOSPC;
 	ASSERT(atomic_load(&cell->words[RULE_ACTION]) == 0);
+	ASSERT(cell->id == -1);
+	ASSERT_SLOW(cell_find(filter, (int)(filter->generation & INT32_MAX)) == NULL);
 	atomic_store_explicit(&cell->hits, 0, memory_order_relaxed);
 	cell_write(cell, words);
 	cell->id = (int)(filter->generation & INT32_MAX);
@@ -626,6 +683,7 @@ int filter_rule_remove(struct bdev *bdev, int id)
 		return -ENOENT;
 	order_remove(filter, cell);
 	cell_write(cell, nothing);
+	ASSERT(atomic_load(&cell->words[RULE_ACTION]) == 0);
 	cell->id = -1;
 	return 0;
 }
@@ -650,6 +708,8 @@ void filter_release(struct bdev *bdev)
 		struct filter_channel *channel =
 			list_entry(node, struct bdev_channel, link)->driver;
 
+		ASSERT(channel != NULL);
+		ASSERT(!channel->is_closed);
 		if (!atomic_exchange(&channel->is_message_sent, true))
 			reactor_send(list_entry(node, struct bdev_channel, link)->reactor,
 				     &channel->release_message);

@@ -15,6 +15,8 @@ static int loopback_judge(struct bdev_create *create)
 	struct bdev_uri_options options;
 	int rc;
 
+	ASSERT(create->result == 0);
+	ASSERT(create->bdev == NULL || !list_is_empty(&create->bdev->registry_link));
 	rc = bdev_uri_options(&create->uri, BDEV_URI_UUID, &options, create->error);
 	if (rc < 0)
 		return rc;
@@ -46,6 +48,9 @@ static void loopback_create(struct bdev_create *create)
 	if (create->result == 0) {
 		ASSERT(!create->is_reference);
 		bdev_ref(create->bdev);
+		ASSERT(create->bdev->reference_count > 0);
+		ASSERT(create->bdev->main == bdev_registry_main(create->registry));
+		ASSERT(!bdev_is_removed(create->bdev));
 		create->is_reference = true;
 	}
 	op_done(create->parent);

@@ -57,12 +57,14 @@ static uint8_t *memory_at(struct memory_bdev *memory, uint64_t offset_bytes, uin
 	}
 	if (*size_bytes > segment->size_bytes - offset_bytes)
 		*size_bytes = segment->size_bytes - offset_bytes;
+	ASSERT(*size_bytes > 0);
 	return segment->bytes + offset_bytes;
 }
 
 static enum io_status memory_move(struct memory_bdev *memory, const struct bdev_io *io,
 				  uint8_t *bytes, uint64_t offset_bytes, uint64_t size_bytes)
 {
+	ASSERT(io->type == IO_READ || io->type == IO_WRITE || io->type == IO_COMPARE);
 	while (size_bytes > 0) {
 		uint64_t run_bytes = size_bytes;
 		uint8_t *at = memory_at(memory, offset_bytes, &run_bytes);
@@ -86,12 +88,15 @@ static enum io_status memory_transfer(struct memory_bdev *memory, const struct b
 	uint64_t offset_bytes = io->range.first * memory->bdev.block_bytes;
 	enum io_status status = IO_OK;
 
+	ASSERT(offset_bytes < bdev_size_bytes(&memory->bdev));
 	ASSERT(io->iov_count > 0);
 	for (uint32_t i = 0; i < io->iov_count && status == IO_OK; i++) {
 		status = memory_move(memory, io, io->iov[i].iov_base, offset_bytes,
 				     io->iov[i].iov_len);
 		offset_bytes += io->iov[i].iov_len;
 	}
+	ASSERT(status != IO_OK ||
+	       offset_bytes == (io->range.first + io->range.count) * memory->bdev.block_bytes);
 	return status;
 }
 
@@ -103,6 +108,9 @@ static void memory_zero_run(struct op *op)
 		container_of(zero->io->channel->bdev, struct memory_bdev, bdev);
 	uint64_t left_bytes = ZERO_PIECE_BYTES;
 
+	ASSERT(op_is_idle(op));
+	ASSERT(zero->io->type == IO_UNMAP || zero->io->type == IO_WRITE_ZEROES);
+	ASSERT(zero->end_bytes <= bdev_size_bytes(&memory->bdev));
 	ASSERT(zero->offset_bytes < zero->end_bytes);
 	if (left_bytes > zero->end_bytes - zero->offset_bytes)
 		left_bytes = zero->end_bytes - zero->offset_bytes;
@@ -114,6 +122,7 @@ static void memory_zero_run(struct op *op)
 		zero->offset_bytes += run_bytes;
 		left_bytes -= run_bytes;
 	}
+	ASSERT(zero->offset_bytes <= zero->end_bytes);
 	if (zero->offset_bytes < zero->end_bytes)
 		op_wake(op);
 	else
@@ -124,10 +133,12 @@ static void memory_zero_start(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct memory_zero *zero = (struct memory_zero *)(void *)io->driver;
 
+	ASSERT(io->type == IO_UNMAP || io->type == IO_WRITE_ZEROES);
 	ASSERT(io->range.count > 0);
 	zero->io = io;
 	zero->offset_bytes = io->range.first * channel->bdev->block_bytes;
 	zero->end_bytes = zero->offset_bytes + io->range.count * channel->bdev->block_bytes;
+	ASSERT(zero->end_bytes > zero->offset_bytes);
 	op_init(&zero->op, reactor_late(channel->reactor), memory_zero_run);
 	op_start(&zero->op);
 }
@@ -136,6 +147,7 @@ static void memory_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct memory_bdev *memory = container_of(channel->bdev, struct memory_bdev, bdev);
 
+	ASSERT(channel->inflight > 0);
 	ASSERT(io->channel == channel);
 	switch (io->type) {
 	case IO_READ:
@@ -161,19 +173,25 @@ static int memory_channel_open(struct bdev_channel *channel)
 
 static void memory_channel_close(struct bdev_channel *channel)
 {
+	ASSERT(channel->driver == NULL);
 	ASSERT(channel->inflight == 0);
 }
 
 static void memory_free_all(struct memory_bdev *memory)
 {
 	ASSERT(memory->segment_count <= MEMORY_SEGMENTS_MAX);
-	for (uint32_t i = 0; i < memory->segment_count; i++)
+	for (uint32_t i = 0; i < memory->segment_count; i++) {
+		ASSERT(memory->segments[i].bytes != NULL);
 		memory_free_pages(memory->segments[i].bytes, memory->segments[i].size_bytes);
+	}
 	memory_free(memory);
 }
 
 static void memory_destroy(struct bdev *bdev, struct op *parent)
 {
+	ASSERT(bdev->reference_count == 0);
+	ASSERT(bdev->claimed_by[0] == '\0');
+	ASSERT(list_is_empty(&bdev->registry_link));
 	ASSERT(bdev_channel_count(bdev) == 0);
 	memory_free_all(container_of(bdev, struct memory_bdev, bdev));
 	op_done(parent);
@@ -193,6 +211,8 @@ static int memory_extend(struct memory_bdev *memory, uint64_t size_bytes,
 {
 	struct memory_segment *segment = &memory->segments[memory->segment_count];
 
+	ASSERT(memory->segment_count <= MEMORY_SEGMENTS_MAX);
+	ASSERT(size_bytes % BLOCK_BYTES_MIN == 0);
 	ASSERT(size_bytes > 0);
 	if (memory->segment_count == MEMORY_SEGMENTS_MAX)
 		return bdev_uri_refuse(
@@ -200,6 +220,7 @@ static int memory_extend(struct memory_bdev *memory, uint64_t size_bytes,
 			"device '%.200s' has grown %d times, which is the most; make "
 			"a new one",
 			memory->bdev.name, MEMORY_SEGMENTS_MAX - 1);
+	ASSERT(segment->bytes == NULL);
 	segment->bytes = memory_alloc_pages(size_bytes);
 	if (segment->bytes == NULL)
 		return bdev_uri_refuse(ret_error, -ENOMEM,
@@ -238,6 +259,7 @@ static int memory_make(struct bdev_create *create, const struct bdev_uri_options
 	struct bdev *bdev;
 	int rc;
 
+	ASSERT(create->bdev == NULL);
 	if (memory == NULL)
 		return bdev_uri_refuse(create->error, -ENOMEM,
 				       "device '%.200s': out of memory; free some", create->name);
@@ -280,6 +302,8 @@ static void memory_create(struct bdev_create *create)
 		rc = create->bdev != NULL ? memory_resize(create, &options)
 					  : memory_make(create, &options);
 	create->result = rc;
+	ASSERT(create->result <= 0);
+	ASSERT(create->result < 0 || create->bdev != NULL);
 	op_done(create->parent);
 }
 

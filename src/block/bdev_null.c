@@ -15,6 +15,8 @@
 
 static void null_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
+	ASSERT(channel->inflight > 0);
+	ASSERT(channel->driver == NULL);
 	ASSERT(io->channel == channel);
 	if (io->type == IO_READ) {
 		for (uint32_t i = 0; i < io->iov_count; i++)
@@ -31,11 +33,15 @@ static int null_channel_open(struct bdev_channel *channel)
 
 static void null_channel_close(struct bdev_channel *channel)
 {
+	ASSERT(channel->driver == NULL);
 	ASSERT(channel->inflight == 0);
 }
 
 static void null_destroy(struct bdev *bdev, struct op *parent)
 {
+	ASSERT(bdev->reference_count == 0);
+	ASSERT(bdev->claimed_by[0] == '\0');
+	ASSERT(list_is_empty(&bdev->registry_link));
 	ASSERT(bdev_channel_count(bdev) == 0);
 	memory_free(bdev);
 	op_done(parent);
@@ -65,6 +71,7 @@ static int null_make(struct bdev_create *create, const struct bdev_uri_options *
 	struct bdev *bdev = memory_alloc(sizeof(*bdev));
 	int rc;
 
+	ASSERT(create->bdev == NULL);
 	if (bdev == NULL)
 		return bdev_uri_refuse(create->error, -ENOMEM,
 				       "device '%.200s': out of memory; free some", create->name);
@@ -101,6 +108,8 @@ static void null_create(struct bdev_create *create)
 		rc = create->bdev != NULL ? null_resize(create, &options)
 					  : null_make(create, &options);
 	create->result = rc;
+	ASSERT(create->result <= 0);
+	ASSERT(create->result < 0 || create->bdev != NULL);
 	op_done(create->parent);
 }
 

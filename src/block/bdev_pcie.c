@@ -12,12 +12,15 @@
 
 static void pcie_create(struct bdev_create *create)
 {
+	ASSERT(create->result == 0);
 	ASSERT(create->bdev == NULL);
 	create->result = bdev_uri_refuse(create->error, -ENOTSUP,
 					 "not supported: device 'pcie:///%.200s' by PCI address; "
 					 "bind it to the kernel's nvme "
 					 "driver and use aio:///dev/nvmeXn1",
 					 create->name);
+	ASSERT(create->result == -ENOTSUP);
+	ASSERT(create->error[0] != '\0');
 	op_done(create->parent);
 }
 

@@ -37,6 +37,7 @@ static struct bdev_driver *driver_find(struct bdev_registry *registry, const cha
 	list_for_each (node, &registry->drivers) {
 		struct bdev_driver *driver = list_entry(node, struct bdev_driver, link);
 
+		ASSERT(driver->create != NULL);
 		for (const char *const *known = driver->schemes; *known != NULL; known++) {
 			if (strcmp(*known, scheme) == 0)
 				return driver;
@@ -54,6 +55,7 @@ static int scheme_refuse(struct bdev_registry *registry, const struct uri *uri,
 				 uri->scheme);
 
 	used = strlen(ret_error);
+	ASSERT(used < ERROR_TEXT_BYTES);
 	list_for_each (node, &registry->drivers) {
 		const struct bdev_driver *driver = list_entry(node, struct bdev_driver, link);
 
@@ -87,11 +89,13 @@ static int uri_resolve(struct bdev_registry *registry, const char *uri_text, str
 	if (driver == NULL)
 		return scheme_refuse(registry, ret_uri, ret_error);
 	ASSERT(driver->name != NULL);
+	ASSERT(driver->create != NULL);
 	return driver->name(ret_uri, ret_name, ret_error);
 }
 
 static bool name_is_being_created(struct bdev_registry *registry, const char *name)
 {
+	ASSERT(name[0] != '\0');
 	list_for_each (node, &registry->creating) {
 		if (strcmp(list_entry(node, struct bdev_create, link)->name, name) == 0)
 			return true;
@@ -101,7 +105,10 @@ static bool name_is_being_created(struct bdev_registry *registry, const char *na
 
 static enum create_step create_parse(struct bdev_create *create)
 {
-	ASSERT(create->result == 0 && create->bdev == NULL);
+	ASSERT(list_is_empty(&create->link));
+	ASSERT(create->driver == NULL);
+	ASSERT(create->result == 0);
+	ASSERT(create->bdev == NULL);
 
 	create->result = uri_resolve(create->registry, create->uri_text, &create->uri, create->name,
 				     create->error);
@@ -109,6 +116,7 @@ static enum create_step create_parse(struct bdev_create *create)
 		return CREATE_REPLY;
 	create->driver = driver_find(create->registry, create->uri.scheme);
 	ASSERT(create->driver != NULL);
+	ASSERT(strnlen(create->name, NAME_BYTES_MAX) < NAME_BYTES_MAX);
 	return CREATE_CHECK;
 }
 
@@ -116,6 +124,9 @@ static enum create_step create_check(struct bdev_create *create)
 {
 	struct bdev_registry *registry = create->registry;
 
+	ASSERT(create->result == 0);
+	ASSERT(create->bdev == NULL);
+	ASSERT(create->driver != NULL);
 	ASSERT(list_is_empty(&create->link));
 	if (name_is_being_created(registry, create->name)) {
 		create->result = bdev_uri_refuse(
@@ -137,6 +148,9 @@ static enum create_step create_check(struct bdev_create *create)
 
 static enum op_flow create_open(struct bdev_create *create)
 {
+	ASSERT(!list_is_empty(&create->link));
+	ASSERT(create->bdev == NULL || create->driver->handles_existing);
+	ASSERT(op_is_idle(&create->op));
 	ASSERT(create->parent == &create->op);
 	ASSERT(create->result == 0);
 	op_wait(&create->op);
@@ -148,12 +162,17 @@ static enum create_step create_list(struct bdev_create *create)
 {
 	struct bdev *bdev = create->bdev;
 
+	ASSERT(op_is_idle(&create->op));
+	ASSERT(create->unlisted == NULL);
+	ASSERT(!list_is_empty(&create->link));
 	ASSERT(create->result <= 0);
 	if (create->result < 0) {
 		ASSERT(create->error[0] != '\0');
 		return CREATE_REPLY;
 	}
 	ASSERT(bdev != NULL);
+	ASSERT(bdev->main == create->registry->main);
+	ASSERT(!create->is_reference || bdev->reference_count > 0);
 	if (!list_is_empty(&bdev->registry_link))
 		return CREATE_REPLY; /* one that existed before */
 	memcpy(bdev->uri, create->uri_text, sizeof(bdev->uri));
@@ -174,6 +193,9 @@ static enum create_step create_list(struct bdev_create *create)
 
 static enum op_flow create_undo(struct bdev_create *create)
 {
+	ASSERT(list_is_empty(&create->unlisted->registry_link));
+	ASSERT(create->unlisted != create->bdev);
+	ASSERT(bdev_channel_count(create->unlisted) == 0);
 	ASSERT(create->result < 0);
 	ASSERT(create->unlisted != NULL);
 
@@ -228,6 +250,8 @@ static void create_run(struct op *op)
 
 void bdev_create_submit(struct bdev_create *create)
 {
+	ASSERT(create->parent == NULL || create->parent->pending > 0);
+	ASSERT(create->parent != &create->op);
 	ASSERT(create->registry != NULL);
 
 	create->result = 0;
@@ -272,6 +296,7 @@ void bdev_destroy_submit(struct bdev_registry *registry, struct bdev_destroy *de
 {
 	struct bdev *bdev = destroy->bdev;
 
+	ASSERT(destroy->parent == NULL || destroy->parent->pending > 0);
 	ASSERT(bdev != NULL);
 	ASSERT(bdev->main == registry->main);
 	destroy->result = 0;
@@ -286,11 +311,14 @@ void bdev_destroy_submit(struct bdev_registry *registry, struct bdev_destroy *de
 		op_done(destroy->parent);
 		return;
 	}
+	ASSERT(bdev->reference_count == 0);
+	ASSERT(bdev_channel_count(bdev) == 0);
 	bdev_registry_remove(registry, bdev);
 	bdev_notify(bdev, BDEV_REMOVED);
 	/* Whoever still listens hears nothing any more, and may stop listening at any time. */
 	while (list_pop_front(&bdev->listeners) != NULL)
 		;
+	ASSERT(bdev_is_removed(bdev));
 	bdev->ops->destroy(bdev, destroy->parent);
 }
 
@@ -335,7 +363,9 @@ struct reactor *bdev_registry_main(struct bdev_registry *registry)
 
 void bdev_registry_add_driver(struct bdev_registry *registry, struct bdev_driver *driver)
 {
-	ASSERT(driver->schemes != NULL && driver->name != NULL && driver->create != NULL);
+	ASSERT(driver->schemes != NULL);
+	ASSERT(driver->name != NULL);
+	ASSERT(driver->create != NULL);
 	for (const char *const *scheme = driver->schemes; *scheme != NULL; scheme++)
 		ASSERT(driver_find(registry, *scheme) == NULL);
 	list_init(&driver->link);
@@ -344,6 +374,8 @@ void bdev_registry_add_driver(struct bdev_registry *registry, struct bdev_driver
 
 int bdev_registry_add(struct bdev_registry *registry, struct bdev *bdev)
 {
+	ASSERT(bdev->main == registry->main);
+	ASSERT(bdev->block_count > 0);
 	ASSERT(list_is_empty(&bdev->registry_link));
 	ASSERT(bdev->name[0] != '\0');
 
@@ -356,6 +388,8 @@ int bdev_registry_add(struct bdev_registry *registry, struct bdev *bdev)
 
 void bdev_registry_remove(struct bdev_registry *registry, struct bdev *bdev)
 {
+	ASSERT(bdev->main == registry->main);
+	ASSERT_SLOW(bdev_find(registry, bdev->name) == bdev);
 	ASSERT(!list_is_empty(&registry->bdevs));
 	ASSERT(!list_is_empty(&bdev->registry_link));
 	list_remove(&bdev->registry_link);
@@ -371,9 +405,11 @@ int bdev_registry_name(struct bdev_registry *registry, const char *uri_text,
 
 struct bdev *bdev_find(struct bdev_registry *registry, const char *name)
 {
+	ASSERT(name != NULL);
 	list_for_each (node, &registry->bdevs) {
 		struct bdev *bdev = list_entry(node, struct bdev, registry_link);
 
+		ASSERT(bdev->main == registry->main);
 		if (strcmp(bdev->name, name) == 0)
 			return bdev;
 	}
@@ -385,6 +421,7 @@ struct bdev *bdev_find_by_uuid(struct bdev_registry *registry, const struct uuid
 	list_for_each (node, &registry->bdevs) {
 		struct bdev *bdev = list_entry(node, struct bdev, registry_link);
 
+		ASSERT(bdev->main == registry->main);
 		if (uuid_is_equal(&bdev->uuid, uuid))
 			return bdev;
 	}
@@ -395,6 +432,7 @@ struct bdev *bdev_next(struct bdev_registry *registry, struct bdev *previous)
 {
 	struct list_node *node = registry->bdevs.next;
 
+	ASSERT(previous == NULL || previous->main == registry->main);
 	if (previous != NULL) {
 		ASSERT(!list_is_empty(&previous->registry_link));
 		node = previous->registry_link.next;

@@ -40,6 +40,7 @@ int bdev_uri_refuse(char ret_error[ERROR_TEXT_BYTES], int error, const char *for
 	va_start(arguments, format);
 	vsnprintf(ret_error, ERROR_TEXT_BYTES, format, arguments);
 	va_end(arguments);
+	ASSERT(ret_error[0] != '\0');
 	return error;
 }
 
@@ -48,6 +49,7 @@ static bool number_parse(const char *text, uint64_t *ret_number)
 {
 	uint64_t number = 0;
 
+	ASSERT(text != NULL);
 	ASSERT(ret_number != NULL);
 	if (text[0] == '\0')
 		return false;
@@ -122,6 +124,7 @@ static const char *value_parse(enum bdev_uri_parameter parameter, const char *va
 /* 0 when @name is not among the @allowed ones. */
 static uint32_t parameter_find(const char *name, uint32_t allowed)
 {
+	ASSERT(allowed <= (BDEV_URI_LOWER << 1) - 1);
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
 		if (strcmp(parameter_names[i].name, name) == 0)
 			return parameter_names[i].parameter & allowed;
@@ -151,6 +154,7 @@ int bdev_uri_options(const struct uri *uri, uint32_t allowed, struct bdev_uri_op
 	struct bdev_uri_options options = {0};
 	char allowed_text[ALLOWED_TEXT_BYTES];
 
+	ASSERT(allowed <= (BDEV_URI_LOWER << 1) - 1);
 	ASSERT(uri->parameter_count <= URI_PARAMETERS_MAX);
 	for (uint32_t i = 0; i < uri->parameter_count; i++) {
 		const char *name = uri->parameters[i].name;
@@ -178,6 +182,7 @@ int bdev_uri_options(const struct uri *uri, uint32_t allowed, struct bdev_uri_op
 		ASSERT((parameter & ~allowed) == 0);
 		options.given |= parameter;
 	}
+	ASSERT((options.given & ~allowed) == 0);
 	*ret_options = options;
 	return 0;
 }
@@ -192,6 +197,7 @@ int bdev_uri_geometry(const char *name, const struct bdev_uri_options *options,
 
 	if ((options->given & BDEV_URI_BLK_SIZE) != 0)
 		block_bytes = options->block_bytes;
+	ASSERT(block_bytes == BLOCK_BYTES_MIN || block_bytes == BLOCK_BYTES_MAX);
 	if (sizes != BDEV_URI_SIZE_MB && sizes != BDEV_URI_NUM_BLOCKS)
 		return bdev_uri_refuse(ret_error, -EINVAL,
 				       "device '%.200s': %s size_mb and num_blocks given; give "
@@ -213,6 +219,7 @@ int bdev_uri_geometry(const char *name, const struct bdev_uri_options *options,
 	ASSERT(bytes >= block_bytes);
 	ret_bdev->block_bytes = block_bytes;
 	ret_bdev->block_count = bytes / block_bytes;
+	ASSERT(ret_bdev->block_count > 0);
 	return 0;
 }
 
@@ -223,6 +230,8 @@ int bdev_uri_resize(struct bdev_create *create, const struct bdev_uri_options *o
 	struct bdev wanted;
 	int rc;
 
+	ASSERT(bdev->main == bdev_registry_main(create->registry));
+	ASSERT(!list_is_empty(&bdev->registry_link));
 	ASSERT(bdev != NULL);
 	if (bdev->ops != ops || !options->is_resize)
 		return bdev_uri_refuse(create->error, -EEXIST,
@@ -311,6 +320,8 @@ struct uuid bdev_uri_uuid(const struct bdev_create *create, const struct bdev_ur
 
 static void driver_release(struct bdev_driver *driver)
 {
+	ASSERT(driver->release == driver_release);
+	ASSERT(list_is_empty(&driver->link));
 	memory_free(driver);
 }
 
@@ -318,6 +329,7 @@ int bdev_driver_register(struct bdev_registry *registry, const struct bdev_drive
 {
 	struct bdev_driver *driver = memory_alloc(sizeof(*driver));
 
+	ASSERT(template->user == NULL);
 	ASSERT(template->release == NULL);
 	if (driver == NULL)
 		return -ENOMEM;

@@ -75,6 +75,8 @@ static void uring_timer_expired(struct reactor_timer *timer)
 {
 	struct uring_bdev *uring = container_of(timer, struct uring_bdev, timer);
 
+	ASSERT(!reactor_timer_is_armed(timer));
+	ASSERT(!bdev_is_removed(&uring->bdev));
 	ASSERT(uring->destroyer == NULL);
 	/* Armed before the check, which stops it for good when the device is lost. */
 	reactor_timer_start(timer, URING_CHECK_INTERVAL_NS);
@@ -83,6 +85,8 @@ static void uring_timer_expired(struct reactor_timer *timer)
 
 static void uring_free(struct uring_bdev *uring)
 {
+	ASSERT(bdev_channel_count(&uring->bdev) == 0);
+	ASSERT(uring->bdev.reference_count == 0);
 	ASSERT(!reactor_timer_is_armed(&uring->timer));
 	ASSERT(!atomic_load(&uring->is_message_sent));
 	os_disk_close(uring->disk);
@@ -94,6 +98,7 @@ static void uring_message_run(struct reactor_message *message)
 	struct uring_bdev *uring = container_of(message, struct uring_bdev, message);
 	struct op *destroyer = uring->destroyer;
 
+	ASSERT(destroyer == NULL || !reactor_timer_is_armed(&uring->timer));
 	ASSERT(atomic_load(&uring->is_message_sent));
 	atomic_store(&uring->is_message_sent, false);
 	if (destroyer != NULL) {
@@ -146,6 +151,8 @@ static enum op_flow uring_disk_submit(struct uring_io *request)
 {
 	struct os_disk_io *disk_io = &request->disk_io;
 
+	ASSERT(disk_io->disk != NULL);
+	ASSERT(request->io->channel != NULL);
 	ASSERT(disk_io->parent == &request->op);
 	ASSERT(op_is_idle(&request->op));
 	op_wait(&request->op);
@@ -158,6 +165,8 @@ static enum op_flow uring_transfer(struct uring_io *request)
 	struct bdev_io *io = request->io;
 	const struct uring_bdev *uring = container_of(io->channel->bdev, struct uring_bdev, bdev);
 
+	ASSERT(request->step == URING_FLUSH);
+	ASSERT(op_is_idle(&request->op));
 	ASSERT(uring->disk != NULL);
 	request->disk_io = (struct os_disk_io){
 		.parent = &request->op,
@@ -178,6 +187,8 @@ static enum op_flow uring_transfer(struct uring_io *request)
 
 static bool uring_needs_flush(const struct uring_io *request)
 {
+	ASSERT(op_is_idle(&request->op));
+	ASSERT(request->disk_io.result <= 0);
 	return request->io->type == IO_WRITE_ZEROES && request->io->is_fua &&
 	       request->disk_io.result == 0;
 }
@@ -186,6 +197,8 @@ static enum op_flow uring_flush(struct uring_io *request)
 {
 	struct os_disk *disk = request->disk_io.disk;
 
+	ASSERT(request->io->type == IO_WRITE_ZEROES);
+	ASSERT(request->disk_io.result == 0);
 	ASSERT(request->io->is_fua);
 	ASSERT(request->disk_io.operation == OS_DISK_WRITE_ZEROES);
 	request->disk_io = (struct os_disk_io){
@@ -202,6 +215,7 @@ static void uring_reply(struct uring_io *request)
 	struct uring_bdev *uring = container_of(io->channel->bdev, struct uring_bdev, bdev);
 	enum io_status status = IO_OK;
 
+	ASSERT(request->step == URING_REPLY);
 	ASSERT(request->disk_io.result <= 0);
 	ASSERT(op_is_idle(&request->op));
 	if (__builtin_expect(request->disk_io.result < 0, 0))
@@ -236,6 +250,7 @@ static void uring_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct uring_io *request = (struct uring_io *)(void *)io->driver;
 
+	ASSERT(channel->inflight > 0);
 	ASSERT(io->channel == channel);
 	request->io = io;
 	request->step = URING_TRANSFER;
@@ -258,6 +273,9 @@ static void uring_destroy(struct bdev *bdev, struct op *parent)
 {
 	struct uring_bdev *uring = container_of(bdev, struct uring_bdev, bdev);
 
+	ASSERT(bdev->reference_count == 0);
+	ASSERT(bdev->claimed_by[0] == '\0');
+	ASSERT(list_is_empty(&bdev->registry_link));
 	ASSERT(bdev_channel_count(bdev) == 0);
 	ASSERT(uring->destroyer == NULL);
 	reactor_timer_stop(&uring->timer);
@@ -375,6 +393,7 @@ static int uring_make(struct bdev_create *create, const struct bdev_uri_options 
 	struct os_disk_info info;
 	int rc;
 
+	ASSERT(create->bdev == NULL);
 	if (uring == NULL)
 		return bdev_uri_refuse(create->error, -ENOMEM,
 				       "device '%.300s': out of memory; free some", create->name);
@@ -440,6 +459,7 @@ static int uring_rescan(struct bdev_create *create, const struct bdev_uri_option
 		return rc;
 	uring = container_of(bdev, struct uring_bdev, bdev);
 	ASSERT(uring->destroyer == NULL);
+	ASSERT(uring->disk != NULL);
 	uring_check(uring);
 	if (bdev_is_removed(bdev) || os_disk_info(uring->disk, &info) < 0)
 		return bdev_uri_refuse(create->error, -ENODEV,
@@ -467,6 +487,8 @@ static void uring_create(struct bdev_create *create)
 		rc = create->bdev != NULL ? uring_rescan(create, &options)
 					  : uring_make(create, &options);
 	create->result = rc;
+	ASSERT(create->result <= 0);
+	ASSERT(create->result < 0 || create->bdev != NULL);
 	op_done(create->parent);
 }
 

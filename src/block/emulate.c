@@ -33,6 +33,8 @@ static enum op_flow emulate_buffer(struct emulate *emulate)
 {
 	uint32_t size_bytes = emulate->is_compare ? EMULATE_PIECE_BYTES : SMALL_BUFFER_BYTES;
 
+	ASSERT(emulate->step == EMULATE_PIECE);
+	ASSERT(op_is_idle(&emulate->op));
 	ASSERT(emulate->done_blocks == 0);
 	emulate->waiter = (struct buffer_waiter){
 		.parent = &emulate->op,
@@ -49,6 +51,8 @@ static uint32_t zeroes_iov_fill(struct emulate *emulate, uint32_t piece_bytes)
 	const struct buffer *buffer = emulate->waiter.buffer;
 	uint32_t count = 0;
 
+	ASSERT(!emulate->is_compare);
+	ASSERT(piece_bytes > 0);
 	ASSERT(piece_bytes <= EMULATE_PIECE_BYTES);
 	if (emulate->done_blocks == 0)
 		memset(buffer->bytes, 0, SMALL_BUFFER_BYTES);
@@ -71,6 +75,10 @@ static enum op_flow emulate_piece(struct emulate *emulate)
 	uint32_t block_bytes = emulate_block_bytes(emulate);
 	uint64_t left_blocks = emulate->range.count - emulate->done_blocks;
 
+	ASSERT(op_is_idle(&emulate->op));
+	ASSERT(!emulate->is_cancelled);
+	ASSERT(emulate->status == IO_OK);
+	ASSERT(emulate->done_blocks < emulate->range.count);
 	ASSERT(emulate->waiter.buffer != NULL);
 	ASSERT(left_blocks > 0);
 	emulate->piece_blocks = EMULATE_PIECE_BYTES / block_bytes;
@@ -101,6 +109,7 @@ static bool piece_is_equal(const struct emulate *emulate)
 	uint64_t left_bytes = (uint64_t)emulate->piece_blocks * emulate_block_bytes(emulate);
 	const uint8_t *bytes = emulate->waiter.buffer->bytes;
 
+	ASSERT(emulate->done_blocks + emulate->piece_blocks <= emulate->range.count);
 	ASSERT(emulate->is_compare);
 	ASSERT(left_bytes <= emulate->waiter.buffer->size_bytes);
 	for (uint32_t i = 0; i < emulate->iov_count && left_bytes > 0; i++) {
@@ -126,6 +135,8 @@ static bool piece_is_equal(const struct emulate *emulate)
 
 static enum emulate_step emulate_check(struct emulate *emulate)
 {
+	ASSERT(op_is_idle(&emulate->op));
+	ASSERT(emulate->io.range.count == emulate->piece_blocks);
 	ASSERT(emulate->status == IO_OK);
 	ASSERT(emulate->piece_blocks > 0);
 
@@ -141,6 +152,8 @@ static enum emulate_step emulate_check(struct emulate *emulate)
 
 static void emulate_reply(struct emulate *emulate)
 {
+	ASSERT(op_is_idle(&emulate->op));
+	ASSERT(emulate->done_blocks <= emulate->range.count);
 	ASSERT(emulate->waiter.buffer != NULL);
 	ASSERT(emulate->status != IO_OK || emulate->done_blocks == emulate->range.count);
 
@@ -182,6 +195,7 @@ static void emulate_run(struct op *op)
 
 static void emulate_start(struct emulate *emulate, bool is_compare)
 {
+	ASSERT(emulate->parent == NULL || emulate->parent->pending > 0);
 	ASSERT(emulate->range.count > 0);
 	ASSERT(block_range_is_within(emulate->range, emulate->channel->bdev->block_count));
 
@@ -202,12 +216,14 @@ void emulate_write_zeroes_submit(struct emulate *emulate)
 
 void emulate_compare_submit(struct emulate *emulate)
 {
-	ASSERT(emulate->iov != NULL && emulate->iov_count > 0);
+	ASSERT(emulate->iov != NULL);
+	ASSERT(emulate->iov_count > 0);
 	emulate_start(emulate, true);
 }
 
 void emulate_cancel(struct emulate *emulate)
 {
+	ASSERT(emulate->done_blocks <= emulate->range.count);
 	ASSERT(emulate->channel != NULL);
 	emulate->is_cancelled = true;
 }

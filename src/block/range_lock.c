@@ -17,6 +17,7 @@
 
 static bool locks_conflict(const struct range_lock *one, const struct range_lock *other)
 {
+	ASSERT(one != other);
 	return (one->is_exclusive || other->is_exclusive) &&
 	       block_range_overlaps(one->range, other->range);
 }
@@ -36,6 +37,7 @@ static bool list_conflicts(struct list_node *head, const struct list_node *end,
 static bool lock_must_wait(struct range_locks *locks, const struct list_node *end,
 			   const struct range_lock *lock)
 {
+	ASSERT(!lock->is_granted);
 	if (list_conflicts(&locks->granted_exclusive, &locks->granted_exclusive, lock))
 		return true;
 	if (lock->is_exclusive &&
@@ -46,6 +48,7 @@ static bool lock_must_wait(struct range_locks *locks, const struct list_node *en
 
 static void lock_grant(struct range_locks *locks, struct range_lock *lock)
 {
+	ASSERT(list_is_empty(&lock->link));
 	ASSERT(!lock->is_granted);
 	ASSERT_SLOW(!list_conflicts(&locks->granted_exclusive, &locks->granted_exclusive, lock));
 	ASSERT_SLOW(!list_conflicts(&locks->granted_shared, &locks->granted_shared, lock));
@@ -64,6 +67,8 @@ void range_locks_init(struct range_locks *locks)
 
 bool range_locks_is_empty(const struct range_locks *locks)
 {
+	ASSERT(list_is_empty(&locks->waiting) || !list_is_empty(&locks->granted_exclusive) ||
+	       !list_is_empty(&locks->granted_shared));
 	return list_is_empty(&locks->granted_exclusive) && list_is_empty(&locks->granted_shared) &&
 	       list_is_empty(&locks->waiting);
 }
@@ -79,6 +84,9 @@ void range_lock(struct range_locks *locks, struct range_lock *lock)
 		ASSERT(lock->parent != NULL);
 		op_wait(lock->parent);
 		list_push_back(&locks->waiting, &lock->link);
+		ASSERT(!lock->is_granted);
+		ASSERT(!list_is_empty(&locks->granted_exclusive) ||
+		       !list_is_empty(&locks->granted_shared));
 		return;
 	}
 	lock_grant(locks, lock);
@@ -94,10 +102,15 @@ void range_unlock(struct range_locks *locks, struct range_lock *lock)
 	list_for_each (node, &locks->waiting) {
 		struct range_lock *waiter = list_entry(node, struct range_lock, link);
 
+		ASSERT(!waiter->is_granted);
 		if (!locks_conflict(waiter, lock) || lock_must_wait(locks, node, waiter))
 			continue;
 		list_remove(node);
 		lock_grant(locks, waiter);
+		ASSERT(waiter->is_granted);
+		ASSERT(waiter->parent->pending > 0);
 		op_done(waiter->parent);
 	}
+	ASSERT(list_is_empty(&locks->waiting) || !list_is_empty(&locks->granted_exclusive) ||
+	       !list_is_empty(&locks->granted_shared));
 }

@@ -22,7 +22,9 @@ int nexus_set_create(const struct nexus_set_options *options, struct nexus_set *
 {
 	struct nexus_set *set = memory_alloc(sizeof(*set));
 
-	ASSERT(options->registry != NULL && options->recorder != NULL && options->log != NULL);
+	ASSERT(options->registry != NULL);
+	ASSERT(options->recorder != NULL);
+	ASSERT(options->log != NULL);
 	if (set == NULL)
 		return -ENOMEM;
 	set->options = *options;
@@ -33,6 +35,8 @@ int nexus_set_create(const struct nexus_set_options *options, struct nexus_set *
 	set->main = bdev_registry_main(options->registry);
 	list_init(&set->nexuses);
 	list_init(&set->opening);
+	ASSERT(set->main != NULL);
+	ASSERT(set->options.record_wait_ns > 0);
 	*ret_set = set;
 	return 0;
 }
@@ -50,9 +54,12 @@ struct nexus *nexus_next(struct nexus_set *set, struct nexus *previous)
 {
 	struct list_node *node = previous == NULL ? set->nexuses.next : previous->link.next;
 
+	ASSERT(previous == NULL || previous->set == set);
+	ASSERT(previous == NULL || !list_is_empty(&previous->link));
 	for (; node != &set->nexuses; node = node->next) {
 		struct nexus *nexus = list_entry(node, struct nexus, link);
 
+		ASSERT(nexus->set == set);
 		if (nexus->is_listed)
 			return nexus;
 	}
@@ -79,36 +86,44 @@ struct nexus *nexus_find_by_uuid(struct nexus_set *set, const struct uuid *uuid)
 
 const char *nexus_name(const struct nexus *nexus)
 {
+	ASSERT(nexus->name[0] != '\0');
 	return nexus->name;
 }
 
 const struct uuid *nexus_uuid(const struct nexus *nexus)
 {
+	ASSERT(!uuid_is_nil(&nexus->uuid));
 	return &nexus->uuid;
 }
 
 struct bdev *nexus_bdev(struct nexus *nexus)
 {
+	ASSERT(nexus->bdev.ops == &nexus_bdev_ops);
 	return &nexus->bdev;
 }
 
 struct reactor *nexus_home(const struct nexus *nexus)
 {
+	ASSERT(nexus->home != NULL);
 	return nexus->home;
 }
 
 uint32_t nexus_controller_id_min(const struct nexus *nexus)
 {
+	ASSERT(nexus->controller_id_min >= 1);
+	ASSERT(nexus->controller_id_min <= nexus->controller_id_max);
 	return nexus->controller_id_min;
 }
 
 uint32_t nexus_controller_id_max(const struct nexus *nexus)
 {
+	ASSERT(nexus->controller_id_max <= NEXUS_CONTROLLER_ID_MAX);
 	return nexus->controller_id_max;
 }
 
 uint64_t nexus_size_bytes(const struct nexus *nexus)
 {
+	ASSERT(bdev_size_bytes(&nexus->bdev) <= nexus->size_bytes);
 	return nexus->size_bytes;
 }
 
@@ -117,6 +132,7 @@ uint64_t nexus_size_bytes(const struct nexus *nexus)
 static void create_fail(struct nexus_create *create, enum nexus_error error, const char *what,
 			const char *way_out)
 {
+	ASSERT(error != NEXUS_DONE);
 	if (create->result != NEXUS_DONE)
 		return;
 	create->result = error;
@@ -127,11 +143,13 @@ static void create_fail(struct nexus_create *create, enum nexus_error error, con
 static void create_check_unique(struct nexus_set *set, struct nexus_create *create,
 				const struct list_node *head)
 {
-	(void)set;
+	ASSERT(head == &set->nexuses || head == &set->opening);
 	for (const struct list_node *node = head->next; node != head; node = node->next) {
 		const struct nexus *nexus =
 			list_entry((struct list_node *)(uintptr_t)node, struct nexus, link);
 
+		ASSERT(nexus->set == set);
+		ASSERT(head == &set->nexuses || !nexus->is_listed);
 		if (strcmp(nexus->name, create->options.name) == 0)
 			create_fail(create, NEXUS_ERROR_ALREADY_EXISTS, "the name is in use",
 				    "destroy that nexus, or choose another name");
@@ -146,6 +164,7 @@ static void create_check(struct nexus_set *set, struct nexus_create *create)
 {
 	const struct nexus_options *options = &create->options;
 
+	ASSERT(create->result == NEXUS_DONE);
 	if (options->name == NULL || options->name[0] == '\0' ||
 	    strlen(options->name) >= NAME_BYTES_MAX) {
 		create_fail(create, NEXUS_ERROR_INVALID, "the name is empty or too long",
@@ -184,6 +203,10 @@ static void create_init(struct nexus_set *set, struct nexus *nexus,
 	char uuid_text[UUID_TEXT_BYTES];
 	uint64_t sequence = 0;
 
+	ASSERT(nexus->set == NULL);
+	ASSERT(options->home != NULL);
+	ASSERT(options->child_count >= 1);
+	ASSERT(options->child_count <= NEXUS_CHILDREN_MAX);
 	uuid_format(&options->uuid, uuid_text);
 	nexus->set = set;
 	nexus->main = set->main;
@@ -202,6 +225,7 @@ static void create_init(struct nexus_set *set, struct nexus *nexus,
 	list_init(&nexus->link);
 	list_init(&nexus->requests);
 	nexus->mask[CHILD_EMPTY] = CHILD_BIT(NEXUS_CHILDREN_MAX) - 1;
+	ASSERT(mask_count(nexus->mask[CHILD_EMPTY]) == NEXUS_CHILDREN_MAX);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
@@ -219,6 +243,7 @@ void nexus_create_submit(struct nexus_set *set, struct nexus_create *create)
 {
 	struct nexus *nexus;
 
+	ASSERT(create->parent == NULL || create->parent->pending > 0);
 	create->result = NEXUS_DONE;
 	create->error[0] = '\0';
 	create->nexus = NULL;
@@ -234,6 +259,8 @@ void nexus_create_submit(struct nexus_set *set, struct nexus_create *create)
 		return;
 	}
 	create_init(set, nexus, &create->options);
+	ASSERT(nexus->turn.create == NULL);
+	ASSERT(!nexus->is_listed);
 	nexus->turn.create = create;
 	list_push_back(&set->opening, &nexus->link);
 	nexus_request_submit(nexus, &nexus->own_request, REQUEST_CREATE);
@@ -241,6 +268,18 @@ void nexus_create_submit(struct nexus_set *set, struct nexus_create *create)
 
 void nexus_free(struct nexus *nexus)
 {
+	ASSERT(!nexus->is_listed);
+	ASSERT(nexus->turn.create == NULL);
+	ASSERT(nexus->turn.openings == NULL);
+	ASSERT(nexus->membership.step == RECORD_IDLE);
+	ASSERT(list_is_empty(&nexus->membership.waiters));
+	ASSERT(!reactor_timer_is_armed(&nexus->membership.backoff_timer));
+	ASSERT(!reactor_timer_is_armed(&nexus->membership.deadline_timer));
+	ASSERT(list_is_empty(&nexus->drains));
+	ASSERT(list_is_empty(&nexus->area_waiters));
+	ASSERT(!nexus->is_area_busy);
+	ASSERT(op_is_idle(&nexus->admit_op));
+	ASSERT(op_is_idle(&nexus->membership.op));
 	ASSERT(nexus->active[0] + nexus->active[1] == 0);
 	ASSERT(list_is_empty(&nexus->requests));
 	ASSERT(list_is_empty(&nexus->io_waiting));
@@ -250,7 +289,14 @@ void nexus_free(struct nexus *nexus)
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
-		ASSERT(child->channel == NULL && child->job == NULL && child->bdev == NULL);
+		ASSERT(child->channel == NULL);
+		ASSERT(child->job == NULL);
+		ASSERT(child->bdev == NULL);
+		ASSERT(!child->is_claimed);
+		ASSERT(op_is_idle(&child->job_op));
+		ASSERT(!atomic_load(&child->is_close_sent));
+		ASSERT(!atomic_load(&child->is_removed_sent));
+		ASSERT(!atomic_load(&child->is_interruption_sent));
 		bitmap_destroy(child->stale);
 	}
 	for (uint32_t i = 0; i < 2; i++)
@@ -268,6 +314,7 @@ void nexus_free(struct nexus *nexus)
 static void request_refuse(struct nexus_request *request, enum nexus_error error, const char *name,
 			   const char *text)
 {
+	ASSERT(error != NEXUS_DONE);
 	request->result = error;
 	snprintf(request->error, sizeof(request->error), "nexus %.200s %s", name, text);
 	op_done(request->parent);
@@ -277,6 +324,7 @@ static void request_refuse(struct nexus_request *request, enum nexus_error error
 static void request_change(struct nexus *nexus, struct nexus_request *request,
 			   enum request_kind kind)
 {
+	ASSERT(kind < REQUEST_REBUILD_STATS);
 	if (nexus->is_shut_down || nexus->is_shutdown_out) {
 		request_refuse(request, NEXUS_ERROR_PRECONDITION, nexus->name,
 			       "is shut down: destroy it, or create it anew");
@@ -292,6 +340,7 @@ void nexus_destroy_submit(struct nexus *nexus, struct nexus_request *request)
 
 void nexus_shutdown_submit(struct nexus *nexus, struct nexus_request *request)
 {
+	ASSERT(!nexus->is_shutdown_out || !nexus->is_shut_down);
 	if (nexus->is_shutdown_out) {
 		request_refuse(request, NEXUS_ERROR_PRECONDITION, nexus->name,
 			       "is being shut down already: wait for that");

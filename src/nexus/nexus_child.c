@@ -13,11 +13,26 @@
 
 #include <errno.h>
 
+/* The arrows of the picture in nexus_impl.h: where each phase may go to. */
+static const uint32_t phase_successors[CHILD_PHASE_COUNT] = {
+	[CHILD_EMPTY] = 1u << CHILD_STALE | 1u << CHILD_IN_SYNC,
+	[CHILD_STALE] = 1u << CHILD_SYNCING | 1u << CHILD_FAULTED,
+	[CHILD_SYNCING] = 1u << CHILD_IN_SYNC | 1u << CHILD_STALE | 1u << CHILD_FAULTED,
+	[CHILD_IN_SYNC] = 1u << CHILD_LOSING,
+	[CHILD_LOSING] = 1u << CHILD_FAULTED,
+	[CHILD_FAULTED] = 1u << CHILD_STALE | 1u << CHILD_EMPTY,
+};
+
 void nexus_child_set_phase(struct nexus_child *child, enum child_phase phase)
 {
 	struct nexus *nexus = child->nexus;
 	uint32_t bit = CHILD_BIT(child->slot);
 
+	ASSERT(child == &nexus->children[child->slot]);
+	ASSERT((phase_successors[child->phase] & (1u << phase)) != 0);
+	ASSERT(phase != CHILD_IN_SYNC || child->is_wanted_healthy);
+	ASSERT(phase != CHILD_SYNCING || child->channel != NULL);
+	ASSERT(phase != CHILD_STALE || child->job == NULL);
 	ASSERT((nexus->mask[child->phase] & bit) != 0);
 	ASSERT(phase != CHILD_IN_SYNC || bitmap_set_count(child->stale) == 0);
 	ASSERT(phase != CHILD_LOSING || !child->is_wanted_healthy);
@@ -25,6 +40,7 @@ void nexus_child_set_phase(struct nexus_child *child, enum child_phase phase)
 	nexus->mask[child->phase] &= ~bit;
 	nexus->mask[phase] |= bit;
 	child->phase = phase;
+	ASSERT_SLOW(nexus_masks_are_consistent(nexus));
 }
 
 /* Keeps the map if it is about this very device. */
@@ -35,6 +51,8 @@ static int child_take_map(struct nexus_child *child, bool is_in_sync)
 		       uuid_is_equal(&child->device_uuid, &child->bdev->uuid) &&
 		       bitmap_bit_count(child->stale) == nexus->segment_count;
 
+	ASSERT(child->channel == NULL);
+	ASSERT(nexus->segment_count > 0);
 	if (is_same && !is_in_sync)
 		return 0;
 	bitmap_destroy(child->stale);
@@ -51,7 +69,10 @@ int nexus_child_open(struct nexus_child *child, bool is_in_sync)
 {
 	int rc;
 
-	ASSERT(child->channel == NULL && child->bdev != NULL);
+	ASSERT(child->is_claimed);
+	ASSERT(child->bdev->block_bytes == child->nexus->block_bytes);
+	ASSERT(child->channel == NULL);
+	ASSERT(child->bdev != NULL);
 	ASSERT(child->phase == CHILD_EMPTY || child->phase == CHILD_FAULTED);
 	rc = child_take_map(child, is_in_sync);
 	if (rc < 0)
@@ -59,8 +80,11 @@ int nexus_child_open(struct nexus_child *child, bool is_in_sync)
 	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
 	if (rc < 0)
 		return rc;
-	ASSERT(child->job == NULL && child->job_stop_waiter == NULL);
+	ASSERT(child->job == NULL);
+	ASSERT(child->job_stop_waiter == NULL);
 	ASSERT(!is_in_sync || bitmap_set_count(child->stale) == 0);
+	ASSERT(child->channel->reactor == child->nexus->home);
+	ASSERT(bitmap_bit_count(child->stale) == child->nexus->segment_count);
 	child->is_gone = false;
 	child->is_leaving = false;
 	child->latency_ns = 0;
@@ -73,10 +97,12 @@ int nexus_child_open(struct nexus_child *child, bool is_in_sync)
 
 void nexus_child_close(struct nexus_child *child)
 {
+	ASSERT(child->job_stop_waiter == NULL);
 	ASSERT(child->job == NULL);
 	if (child->channel == NULL)
 		return;
 	ASSERT(child->channel->inflight == 0);
+	ASSERT(child->channel->reactor == child->nexus->home);
 	bdev_channel_close(child->channel);
 	child->channel = NULL;
 }
@@ -108,6 +134,7 @@ enum nexus_child_reason nexus_child_reason_of(enum io_status status)
 
 bool nexus_child_is_last(const struct nexus_child *child)
 {
+	ASSERT((child->nexus->mask[child->phase] & CHILD_BIT(child->slot)) != 0);
 	return child->phase == CHILD_IN_SYNC &&
 	       child->nexus->mask[CHILD_IN_SYNC] == CHILD_BIT(child->slot);
 }
@@ -115,6 +142,7 @@ bool nexus_child_is_last(const struct nexus_child *child)
 /* What it holds in a volatile cache is no longer flushed with the others. */
 static void child_leave_service(struct nexus_child *child)
 {
+	ASSERT(bitmap_bit_count(child->stale) == child->nexus->segment_count);
 	ASSERT(child->phase == CHILD_IN_SYNC || child->phase == CHILD_SYNCING);
 	ASSERT(child->stale != NULL);
 	nexus_recent_add_to(child->nexus, child->stale);
@@ -122,6 +150,8 @@ static void child_leave_service(struct nexus_child *child)
 
 static void child_lose(struct nexus_child *child)
 {
+	ASSERT(child->phase == CHILD_IN_SYNC);
+	ASSERT(child->is_wanted_healthy);
 	ASSERT(!nexus_child_is_last(child));
 	ASSERT(bitmap_set_count(child->stale) == 0);
 
@@ -130,10 +160,14 @@ static void child_lose(struct nexus_child *child)
 	nexus_child_set_phase(child, CHILD_LOSING);
 	child->lost_change = membership_change(child->nexus);
 	nexus_rebuild_leave_source(child);
+	ASSERT(child->lost_change > child->nexus->membership.change_durable);
+	ASSERT(child->nexus->mask[CHILD_IN_SYNC] != 0);
 }
 
 static void child_fail_rebuild(struct nexus_child *child)
 {
+	ASSERT(child->phase == CHILD_SYNCING);
+	ASSERT(child->is_wanted_healthy == (child->joined_change != 0));
 	if (child->job != NULL)
 		rebuild_job_abandon(child->job, IO_ABORTED);
 	child_leave_service(child);
@@ -144,12 +178,15 @@ static void child_fail_rebuild(struct nexus_child *child)
 		child->lost_change = membership_change(child->nexus);
 	}
 	nexus_child_close_later(child);
+	ASSERT(!child->is_wanted_healthy);
 }
 
 void nexus_child_fault(struct nexus_child *child, enum nexus_child_reason reason)
 {
 	struct nexus *nexus = child->nexus;
 
+	ASSERT(reason != NEXUS_REASON_NONE);
+	ASSERT(!nexus_child_is_last(child));
 	ASSERT(child->phase != CHILD_EMPTY);
 	child->reason = reason;
 	if (child->phase == CHILD_LOSING || child->phase == CHILD_FAULTED)
@@ -173,6 +210,7 @@ void nexus_child_fault(struct nexus_child *child, enum nexus_child_reason reason
 	case CHILD_EMPTY:
 		break;
 	}
+	ASSERT(child->phase == CHILD_LOSING || child->phase == CHILD_FAULTED);
 }
 
 void nexus_child_removed(struct nexus_child *child)
@@ -184,6 +222,8 @@ void nexus_child_removed(struct nexus_child *child)
 		return;
 	}
 	REACHED("nexus_last_child_removed");
+	ASSERT(child->phase == CHILD_IN_SYNC);
+	ASSERT(!child->is_gone);
 	child->is_gone = true;
 	child->fault_wall_ns = os_clock_wall_ns(reactor_os(child->nexus->home));
 	log_error(child->nexus->log,
@@ -193,8 +233,22 @@ void nexus_child_removed(struct nexus_child *child)
 	nexus_child_close_later(child);
 }
 
+/*
+ * Its machine may have lost power and with it what it had answered and not flushed. Those segments
+ * are in the map that it leaves with, so its return copies them.
+ */
+void nexus_child_interrupted(struct nexus_child *child)
+{
+	child->was_interrupted = true;
+	if (child->phase == CHILD_EMPTY || child->channel == NULL || nexus_child_is_last(child))
+		return;
+	REACHED("nexus_child_interrupted");
+	nexus_child_fault(child, NEXUS_REASON_ADMIN_FAILED);
+}
+
 void nexus_child_close_later(struct nexus_child *child)
 {
+	ASSERT(child->phase == CHILD_FAULTED || child->is_gone);
 	/* One that is sent and not yet seen will be seen after this. */
 	if (atomic_exchange(&child->is_close_sent, true))
 		return;

@@ -35,6 +35,8 @@ static enum op_flow home_check_serving(struct nexus_request *request)
 {
 	const struct nexus *nexus = request->work.nexus;
 
+	ASSERT(request->work.home_step == 1);
+	ASSERT(nexus->is_running);
 	if (nexus->is_fenced || nexus->is_stopping || nexus->is_stopped)
 		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
 				   "nexus %s is %s: destroy it, or create it anew", nexus->name,
@@ -46,6 +48,7 @@ static enum op_flow home_pause(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
 	ASSERT(nexus->turn.pauses == 0);
 	nexus->turn.pauses++;
 	nexus_io_pause(nexus);
@@ -59,6 +62,8 @@ static enum op_flow home_drain(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
+	ASSERT(nexus->is_running);
 	op_wait(&request->work.home_op);
 	nexus_io_drain(nexus, &nexus->turn.drain, &request->work.home_op);
 	return op_join(&request->work.home_op);
@@ -69,6 +74,8 @@ static enum op_flow home_record(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
+	ASSERT(nexus->membership.change_last > 0);
 	ASSERT(nexus->membership.change_durable <= nexus->membership.change_last);
 	nexus->turn.waiter.parent = &request->work.home_op;
 	nexus->turn.waiter.change = nexus->membership.change_last;
@@ -81,6 +88,9 @@ static enum op_flow home_recorded(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
+	ASSERT(nexus->turn.waiter.result != RECORD_WAIT_OK ||
+	       nexus->membership.change_durable >= nexus->turn.waiter.change);
 	switch (nexus->turn.waiter.result) {
 	case RECORD_WAIT_OK:
 		break;
@@ -101,6 +111,7 @@ static enum op_flow home_recorded(struct nexus_request *request)
 
 static enum op_flow home_child_stop_job(struct nexus_request *request)
 {
+	ASSERT(op_is_idle(&request->work.home_op));
 	op_wait(&request->work.home_op);
 	nexus_rebuild_stop(request_child(request), &request->work.home_op);
 	return op_join(&request->work.home_op);
@@ -111,6 +122,7 @@ static enum op_flow home_child_leave_source(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
 	nexus_rebuild_leave_source(request_child(request));
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *target = nexus_child_at(nexus, slot);
@@ -118,6 +130,7 @@ static enum op_flow home_child_leave_source(struct nexus_request *request)
 		if (target->job == NULL || target->job_source != request->work.slot)
 			continue;
 		ASSERT(target->job_stop_waiter == NULL);
+		ASSERT(target->slot != request->work.slot);
 		op_wait(&request->work.home_op);
 		target->job_stop_waiter = &request->work.home_op;
 	}
@@ -139,6 +152,8 @@ static enum op_flow home_jobs_stop(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
+	ASSERT(request->work.home_kind == REQUEST_RESIZE || nexus->is_stopping);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
@@ -155,7 +170,10 @@ static enum op_flow home_jobs_stop(struct nexus_request *request)
 
 static int create_take_memory(struct nexus *nexus)
 {
-	ASSERT(nexus->io_slab == NULL && nexus->area == NULL);
+	ASSERT(nexus->history.entries == NULL);
+	ASSERT(nexus->segment_count == 0);
+	ASSERT(nexus->io_slab == NULL);
+	ASSERT(nexus->area == NULL);
 	ASSERT(nexus->block_count > 0);
 	nexus->segment_count = rebuild_segment_count(nexus->block_count, nexus->block_bytes);
 	if (slab_create(sizeof(struct nexus_io), NEXUS_IO_MAX, &nexus->io_slab) < 0)
@@ -176,6 +194,8 @@ static enum op_flow home_create_open(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(!nexus->is_listed);
+	ASSERT(nexus->mask[CHILD_EMPTY] == CHILD_BIT(NEXUS_CHILDREN_MAX) - 1);
 	if (create_take_memory(nexus) < 0) {
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "nexus %s: no memory; free some and try again", nexus->name);
@@ -199,7 +219,52 @@ static enum op_flow home_create_open(struct nexus_request *request)
 	ASSERT(nexus->mask[CHILD_IN_SYNC] == nexus->turn.in_sync);
 	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
 	ASSERT(nexus->membership.change_last == 0);
-	membership_change(nexus);
+	return OP_NEXT;
+}
+
+/*
+ * Those that are not believed are about to be overwritten. What the believed one holds in a
+ * volatile cache they may hold too: until it is durable there they must not be given up.
+ */
+static enum op_flow home_create_flush(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	if (nexus->mask[CHILD_STALE] == 0)
+		return OP_NEXT;
+	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
+		struct bdev_io *io = &nexus->flush_io[slot];
+
+		*io = (struct bdev_io){.parent = &request->work.home_op, .type = IO_FLUSH};
+		op_wait(&request->work.home_op);
+		bdev_submit(nexus->children[slot].channel, io);
+	}
+	return op_join(&request->work.home_op);
+}
+
+static enum op_flow home_create_flushed(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	for_each_child (nexus, nexus->mask[CHILD_STALE] != 0 ? nexus->mask[CHILD_IN_SYNC] : 0,
+			slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+		enum io_status status = nexus->flush_io[slot].status;
+
+		if (status == IO_UNSUPPORTED && !child->bdev->has_volatile_cache)
+			status = IO_OK;
+		if (status == IO_OK && !child->was_interrupted)
+			continue;
+		nexus_request_fail(
+			request, NEXUS_ERROR_INTERNAL,
+			"child %s of nexus %s cannot make durable what it holds (%s), and "
+			"the others would be overwritten with it: try again",
+			child->uri, nexus->name,
+			status == IO_OK ? "its connection was lost" : io_status_text(status));
+	}
+	/* From here on the record gives the others up. */
+	if (request->result == NEXUS_DONE)
+		membership_change(nexus);
 	return OP_NEXT;
 }
 
@@ -207,6 +272,8 @@ static enum op_flow home_create_rebuild(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->pause_count == 1);
+	ASSERT(nexus->membership.change_durable > 0);
 	for_each_child (nexus, nexus->mask[CHILD_STALE], slot) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 		int rc = nexus_rebuild_begin(child);
@@ -225,10 +292,12 @@ static enum op_flow home_stop_io(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 
 	ASSERT(nexus->turn.pauses == 0);
+	ASSERT(nexus->turn.pauses == 0);
 	nexus->is_stopping = true;
 	nexus->turn.is_flush_failed = false;
 	nexus_io_answer_waiting(nexus);
 	return OP_NEXT;
+	ASSERT(list_is_empty(&nexus->io_waiting));
 }
 
 /* A clean end promises that the children are equal also after a loss of power. */
@@ -236,6 +305,7 @@ static enum op_flow home_flush(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
 	ASSERT(nexus->is_stopping);
 	if (nexus->is_fenced || nexus->is_stopped)
 		return OP_NEXT;
@@ -258,6 +328,8 @@ static enum op_flow home_record_clean(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->is_stopping);
+	ASSERT(op_is_idle(&request->work.home_op));
 	nexus->turn.waiter.result = RECORD_WAIT_OK;
 	if (nexus->is_fenced || nexus->is_stopped)
 		return OP_NEXT;
@@ -272,6 +344,7 @@ static enum op_flow home_record_clean(struct nexus_request *request)
 			 nexus->name);
 		return OP_NEXT;
 	}
+	ASSERT(!nexus->membership.is_clean_wanted);
 	nexus->membership.is_clean_wanted = true;
 	membership_change(nexus);
 	return home_record(request);
@@ -281,6 +354,8 @@ static enum op_flow home_membership_stop(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->is_stopping);
+	ASSERT(op_is_idle(&request->work.home_op));
 	if (nexus->turn.waiter.result != RECORD_WAIT_OK)
 		log_warn(nexus->log, "nexus %s: its clean end could not be recorded", nexus->name);
 	op_wait(&request->work.home_op);
@@ -292,11 +367,16 @@ static enum op_flow home_close_all(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->is_stopping);
+	ASSERT(list_is_empty(&nexus->io_waiting));
+	ASSERT(nexus->membership.step == RECORD_IDLE);
+	ASSERT(list_is_empty(&nexus->drains));
 	ASSERT(nexus->active[0] + nexus->active[1] == 0);
 	ASSERT(range_locks_is_empty(&nexus->locks));
 	ASSERT(nexus->membership.is_stopped);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++)
 		nexus_child_close(nexus_child_at(nexus, slot));
+	op_unwake(&nexus->admit_op); /* nobody waits; it must not run once main frees */
 	nexus->is_stopped = true;
 	return OP_NEXT;
 }
@@ -309,7 +389,9 @@ static enum op_flow home_add_open(struct nexus_request *request)
 	struct nexus_child *child = request_child(request);
 	int rc;
 
-	ASSERT(child->phase == CHILD_EMPTY && child->channel == NULL);
+	ASSERT(nexus->is_running);
+	ASSERT(child->phase == CHILD_EMPTY);
+	ASSERT(child->channel == NULL);
 	rc = nexus_child_open(child, false);
 	if (rc < 0) {
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
@@ -327,6 +409,7 @@ static enum op_flow home_add_recorded(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.home_op));
 	if (nexus->turn.waiter.result != RECORD_WAIT_OK)
 		log_warn(nexus->log, "nexus %s: child %s is not recorded yet", nexus->name,
 			 request_child(request)->uri);
@@ -341,6 +424,8 @@ static enum op_flow home_remove_check(struct nexus_request *request)
 
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++)
 		count += nexus->children[slot].phase != CHILD_EMPTY;
+	ASSERT(count == NEXUS_CHILDREN_MAX - mask_count(nexus->mask[CHILD_EMPTY]));
+	ASSERT(count > 0);
 	if (count == 1)
 		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
 				   "%s is the last child of nexus %s: destroy the nexus instead",
@@ -350,6 +435,8 @@ static enum op_flow home_remove_check(struct nexus_request *request)
 
 static enum op_flow home_last_check(struct nexus_request *request)
 {
+	ASSERT(request->work.home_kind == REQUEST_REMOVE ||
+	       request->work.home_kind == REQUEST_OFFLINE);
 	if (nexus_child_is_last(request_child(request)))
 		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
 				   "%s is the last healthy child of nexus %s: wait until another "
@@ -362,6 +449,8 @@ static enum op_flow home_remove_leave(struct nexus_request *request)
 {
 	struct nexus_child *child = request_child(request);
 
+	ASSERT(child->job == NULL);
+	ASSERT(!child->is_leaving);
 	ASSERT(!nexus_child_is_last(child));
 	nexus_child_fault(child, NEXUS_REASON_BY_CLIENT);
 	child->is_leaving = true;
@@ -373,7 +462,11 @@ static enum op_flow home_remove_end(struct nexus_request *request)
 {
 	struct nexus_child *child = request_child(request);
 
-	ASSERT(child->channel == NULL && child->job == NULL && child->phase == CHILD_FAULTED);
+	ASSERT(child->is_leaving);
+	ASSERT(!child->is_wanted_healthy);
+	ASSERT(child->channel == NULL);
+	ASSERT(child->job == NULL);
+	ASSERT(child->phase == CHILD_FAULTED);
 	nexus_child_set_phase(child, CHILD_EMPTY);
 	bitmap_destroy(child->stale);
 	child->stale = NULL;
@@ -387,6 +480,8 @@ static enum op_flow home_offline(struct nexus_request *request)
 {
 	struct nexus_child *child = request_child(request);
 
+	ASSERT(child->phase != CHILD_EMPTY);
+	ASSERT(child->job == NULL);
 	ASSERT(!nexus_child_is_last(child));
 	if (request->action == NEXUS_ACTION_OFFLINE_PERMANENT)
 		child->is_permanent = true;
@@ -401,6 +496,8 @@ static enum op_flow home_close_check(struct nexus_request *request)
 	const struct nexus *nexus = request->work.nexus;
 	const struct nexus_child *child = request_child(request);
 
+	ASSERT(request->work.home_kind == REQUEST_CLOSE);
+	ASSERT(!nexus->turn.is_skipped);
 	if (nexus->is_stopped || (child->phase != CHILD_FAULTED && !child->is_gone))
 		request->work.nexus->turn.is_skipped = true;
 	return OP_NEXT;
@@ -432,6 +529,8 @@ static enum op_flow home_online_check(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct nexus_child *child = request_child(request);
 
+	ASSERT(!nexus->turn.is_skipped);
+	ASSERT(child->bdev == NULL || child->is_claimed);
 	if (child->is_gone)
 		return OP_NEXT;
 	switch (child->phase) {
@@ -465,6 +564,9 @@ static int online_return(struct nexus_child *child)
 {
 	int rc;
 
+	ASSERT(child->is_gone);
+	ASSERT(child->channel == NULL);
+	ASSERT(child->phase == CHILD_IN_SYNC);
 	if (!uuid_is_equal(&child->device_uuid, &child->bdev->uuid))
 		return -ENXIO;
 	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
@@ -482,6 +584,8 @@ static enum op_flow home_online_open(struct nexus_request *request)
 	bool was_gone = child->is_gone;
 	int rc = was_gone ? online_return(child) : nexus_child_open(child, false);
 
+	ASSERT((rc == 0) == (child->channel != NULL));
+	ASSERT(child->is_claimed);
 	if (rc < 0) {
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "child %s cannot be opened again (%s): check its device",
@@ -503,6 +607,8 @@ static enum op_flow home_rebuild_try(struct nexus_request *request)
 	struct nexus_child *child = request_child(request);
 	int rc;
 
+	ASSERT(nexus->turn.pauses == 1);
+	ASSERT(op_is_idle(&request->work.home_op));
 	if (child->phase != CHILD_STALE)
 		return OP_NEXT;
 	rc = nexus_rebuild_begin(child);
@@ -518,6 +624,8 @@ static enum op_flow home_rebuild_check(struct nexus_request *request)
 {
 	const struct nexus_child *child = request_child(request);
 
+	ASSERT(child->phase != CHILD_EMPTY);
+	ASSERT(child->phase != CHILD_STALE || child->job == NULL);
 	if (child->phase != CHILD_STALE)
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "%s is not waiting for a rebuild: it is %s", child->uri,
@@ -531,6 +639,8 @@ static enum op_flow home_rebuild_start(struct nexus_request *request)
 {
 	struct nexus_child *child = request_child(request);
 
+	ASSERT(request->work.nexus->turn.pauses == 1);
+	ASSERT(op_is_idle(&request->work.home_op));
 	if (child->phase != CHILD_STALE || nexus_rebuild_begin(child) < 0)
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "the rebuild of %s cannot begin: no healthy child can be read, "
@@ -541,6 +651,7 @@ static enum op_flow home_rebuild_start(struct nexus_request *request)
 
 static enum op_flow home_job_check(struct nexus_request *request)
 {
+	ASSERT(request->work.home_kind >= REQUEST_REBUILD_PAUSE);
 	if (request_child(request)->job == NULL)
 		nexus_request_fail(request, NEXUS_ERROR_NOT_FOUND, "%s is not being rebuilt",
 				   request->uri);
@@ -549,6 +660,7 @@ static enum op_flow home_job_check(struct nexus_request *request)
 
 static enum op_flow home_job_pause(struct nexus_request *request)
 {
+	ASSERT(request_child(request)->job != NULL);
 	if (rebuild_job_pause(request_child(request)->job) < 0)
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "the rebuild of %s does not run: nothing to pause",
@@ -558,6 +670,7 @@ static enum op_flow home_job_pause(struct nexus_request *request)
 
 static enum op_flow home_job_resume(struct nexus_request *request)
 {
+	ASSERT(request_child(request)->job != NULL);
 	if (rebuild_job_resume(request_child(request)->job) < 0)
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL, "the rebuild of %s is not paused",
 				   request->uri);
@@ -566,6 +679,7 @@ static enum op_flow home_job_resume(struct nexus_request *request)
 
 static enum op_flow home_job_stats(struct nexus_request *request)
 {
+	ASSERT(request_child(request)->job != NULL);
 	if (request->stats != NULL)
 		rebuild_job_stats(request_child(request)->job, request->stats);
 	return OP_NEXT;
@@ -576,7 +690,9 @@ static enum op_flow home_history(struct nexus_request *request)
 	const struct history *history = &request->work.nexus->history;
 	uint32_t count = history->count;
 
-	ASSERT(count <= NEXUS_HISTORY_MAX && history->next < NEXUS_HISTORY_MAX);
+	ASSERT(request->history_capacity == 0 || request->history != NULL);
+	ASSERT(count <= NEXUS_HISTORY_MAX);
+	ASSERT(history->next < NEXUS_HISTORY_MAX);
 	if (count > request->history_capacity)
 		count = request->history_capacity;
 	for (uint32_t i = 0; i < count; i++) {
@@ -590,40 +706,12 @@ static enum op_flow home_history(struct nexus_request *request)
 
 /* Of size and pauses. */
 
-static enum op_flow home_resize(struct nexus_request *request)
-{
-	struct nexus *nexus = request->work.nexus;
-	uint64_t segment_count = rebuild_segment_count(nexus->turn.data.count, nexus->block_bytes);
-	int rc = 0;
-
-	ASSERT(nexus->active[0] + nexus->active[1] == 0);
-	ASSERT(nexus->turn.data.first == nexus->data_offset_blocks);
-	ASSERT(nexus->turn.data.count >= nexus->block_count);
-	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX && rc == 0; slot++) {
-		struct nexus_child *child = nexus_child_at(nexus, slot);
-
-		if (child->stale != NULL && bitmap_bit_count(child->stale) < segment_count)
-			rc = nexus_map_resize(&child->stale, segment_count,
-					      child->phase != CHILD_IN_SYNC);
-	}
-	for (uint32_t i = 0; i < 2 && rc == 0; i++)
-		rc = nexus_map_resize(&nexus->recent[i].map, segment_count, false);
-	if (rc < 0) {
-		/* Maps that are too long do no harm: only their first bits are used. */
-		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
-				   "nexus %s: no memory to grow; free some and try again",
-				   nexus->name);
-		return OP_NEXT;
-	}
-	nexus->segment_count = segment_count;
-	nexus->block_count = nexus->turn.data.count;
-	return OP_NEXT;
-}
-
 static enum op_flow home_jobs_restart(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(request->work.home_kind == REQUEST_RESIZE);
+	ASSERT(nexus->pause_count > 0);
 	for_each_child (nexus, nexus->mask[CHILD_STALE], slot) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
@@ -634,8 +722,64 @@ static enum op_flow home_jobs_restart(struct nexus_request *request)
 	return OP_NEXT;
 }
 
+/* All maps of the new size, or none: they are swapped when there is memory for every one. */
+static int resize_maps(struct nexus *nexus, uint64_t segment_count)
+{
+	struct bitmap **maps[NEXUS_CHILDREN_MAX + 2];
+	struct bitmap *grown[NEXUS_CHILDREN_MAX + 2];
+	bool is_new_set[NEXUS_CHILDREN_MAX + 2];
+	uint32_t map_count = 0;
+	uint32_t done = 0;
+	int rc = 0;
+
+	ASSERT(segment_count >= nexus->segment_count);
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		ASSERT(child->job == NULL); /* it holds on to its map */
+		is_new_set[map_count] = child->phase != CHILD_IN_SYNC;
+		if (child->stale != NULL)
+			maps[map_count++] = &child->stale;
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		is_new_set[map_count] = false;
+		maps[map_count++] = &nexus->recent[i].map;
+	}
+	for (; done < map_count && rc == 0; done += rc == 0)
+		rc = nexus_map_grow(*maps[done], segment_count, is_new_set[done], &grown[done]);
+	for (uint32_t i = 0; i < done; i++) {
+		bitmap_destroy(rc == 0 ? *maps[i] : grown[i]);
+		if (rc == 0)
+			*maps[i] = grown[i];
+	}
+	return rc;
+}
+
+static enum op_flow home_resize(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	uint64_t segment_count = rebuild_segment_count(nexus->turn.data.count, nexus->block_bytes);
+
+	ASSERT(nexus->turn.pauses == 1);
+	ASSERT(segment_count >= nexus->segment_count);
+	ASSERT(nexus->active[0] + nexus->active[1] == 0);
+	ASSERT(nexus->turn.data.first == nexus->data_offset_blocks);
+	ASSERT(nexus->turn.data.count >= nexus->block_count);
+	if (resize_maps(nexus, segment_count) < 0) {
+		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
+				   "nexus %s: no memory to grow; free some and try again",
+				   nexus->name);
+		return home_jobs_restart(request);
+	}
+	nexus->segment_count = segment_count;
+	nexus->block_count = nexus->turn.data.count;
+	return OP_NEXT;
+}
+
 static enum op_flow home_keep_pause(struct nexus_request *request)
 {
+	ASSERT(request->work.nexus->turn.pauses == 1);
+	ASSERT(request->work.nexus->pause_count > 0);
 	request->work.nexus->turn.pauses = 0;
 	return OP_NEXT;
 }
@@ -644,6 +788,7 @@ static enum op_flow home_end_pause(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->turn.pauses == 0);
 	if (nexus->pause_count == 0)
 		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION, "nexus %s is not paused",
 				   nexus->name);
@@ -662,8 +807,8 @@ static enum op_flow home_info(struct nexus_request *request)
 #define HOME_STEPS_MAX 12
 
 static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
-	[REQUEST_CREATE] = {home_create_open, home_record, home_recorded, home_pause,
-			    home_create_rebuild},
+	[REQUEST_CREATE] = {home_create_open, home_create_flush, home_create_flushed, home_record,
+			    home_recorded, home_pause, home_create_rebuild},
 	[REQUEST_CREATE_UNDO] = {home_stop_io, home_jobs_stop, home_drain, home_membership_stop,
 				 home_close_all},
 	[REQUEST_DESTROY] = {home_stop_io, home_jobs_stop, home_drain, home_flush,
@@ -708,6 +853,7 @@ static void home_end(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(!home_is_in_line(request) || nexus->is_running);
 	ASSERT(op_is_idle(&request->work.home_op));
 	if (home_is_in_line(request)) {
 		for (; nexus->turn.pauses > 0; nexus->turn.pauses--)
@@ -721,6 +867,8 @@ static void home_run(struct op *op)
 	struct nexus_request *request = container_of(op, struct nexus_request, work.home_op);
 	struct nexus_work *work = &request->work;
 
+	ASSERT(op_is_idle(op));
+	ASSERT(!home_is_in_line(request) || work->nexus->is_running);
 	ASSERT(work->home_kind < REQUEST_KIND_COUNT);
 	for (;;) {
 		home_step step = NULL;
@@ -736,6 +884,7 @@ static void home_run(struct op *op)
 			return;
 		}
 		work->home_step++;
+		ASSERT(work->home_step <= HOME_STEPS_MAX);
 		if (step(request) == OP_WAIT)
 			return;
 	}
@@ -745,6 +894,8 @@ void nexus_home_call(struct reactor_call *call)
 {
 	struct nexus_request *request = container_of(call, struct nexus_request, work.call);
 
+	ASSERT(request->work.call.function == nexus_home_call);
+	ASSERT(call->target == request->work.nexus->home);
 	request->work.home_step = 0;
 	op_init(&request->work.home_op, reactor_ready(request->work.nexus->home), home_run);
 	op_start(&request->work.home_op);

@@ -111,8 +111,13 @@ struct nexus_child {
 	bool is_job_restarted;	/* with another source, when the present one has ended */
 	bool is_job_paused;	/* ... and then rests again */
 	uint32_t sources_tried; /* that failed without progress since */
+	bool is_job_stop_asked; /* it ends for good, whatever its end is */
 	struct op *job_stop_waiter;
+	_Atomic bool is_removed_sent; /* by main; home has not seen it yet */
 	struct reactor_message removed_message;
+	struct reactor_message interrupted_message;
+	_Atomic bool is_interruption_sent;
+	bool was_interrupted; /* since it was opened (main until then, home after) */
 	/* home asks main to close it */
 	_Atomic bool is_close_sent;
 	struct reactor_message close_message;
@@ -304,6 +309,20 @@ static inline uint32_t mask_first(uint32_t mask)
 	return (uint32_t)__builtin_ctz(mask);
 }
 
+/* Every slot is in the mask of its phase and in no other. */
+static inline bool nexus_masks_are_consistent(const struct nexus *nexus)
+{
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		if ((nexus->mask[nexus->children[slot].phase] & CHILD_BIT(slot)) == 0)
+			return false;
+	}
+	for (uint32_t phase = 0; phase < CHILD_PHASE_COUNT; phase++)
+		count += mask_count(nexus->mask[phase]);
+	return count == NEXUS_CHILDREN_MAX;
+}
+
 /* nexus_layout.c */
 /**
  * nexus_layout - the volume's place on its children
@@ -322,8 +341,9 @@ void nexus_recent_flushed(struct nexus *nexus);
 void nexus_map_mark(const struct nexus *nexus, struct bitmap *map, struct block_range range);
 /** Sets in @map what a power loss could have taken from a volatile cache. */
 void nexus_recent_add_to(const struct nexus *nexus, struct bitmap *map);
-int nexus_map_resize(struct bitmap **map, uint64_t bit_count, bool is_new_set)
-	__attribute__((warn_unused_result));
+/** A longer copy of @map; the bits that it has more are set if @is_new_set. */
+int nexus_map_grow(const struct bitmap *map, uint64_t bit_count, bool is_new_set,
+		   struct bitmap **ret_map) __attribute__((warn_unused_result));
 
 /* nexus_membership.c (home) */
 void membership_init(struct nexus *nexus, uint64_t sequence);
@@ -350,6 +370,8 @@ bool nexus_child_is_last(const struct nexus_child *child);
 void nexus_child_fault(struct nexus_child *child, enum nexus_child_reason reason);
 /** Its device was announced as removed. */
 void nexus_child_removed(struct nexus_child *child);
+/** Its connection was lost: it leaves service unless it is the last. (home) */
+void nexus_child_interrupted(struct nexus_child *child);
 /** Has main close it, once in line. */
 void nexus_child_close_later(struct nexus_child *child);
 

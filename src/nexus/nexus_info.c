@@ -13,6 +13,7 @@
 
 static enum nexus_child_state faulted_state(const struct nexus_child *child)
 {
+	ASSERT(child->phase == CHILD_FAULTED);
 	if (child->channel != NULL)
 		return NEXUS_CHILD_UNKNOWN; /* still being closed */
 	switch (child->reason) {
@@ -37,6 +38,8 @@ static enum nexus_child_state faulted_state(const struct nexus_child *child)
 
 static void child_state(const struct nexus_child *child, struct nexus_child_info *info)
 {
+	ASSERT(child->phase != CHILD_EMPTY);
+	ASSERT((unsigned)child->reason <= NEXUS_REASON_ADMIN_FAILED);
 	info->reason = child->reason;
 	switch (child->phase) {
 	case CHILD_STALE:
@@ -71,6 +74,8 @@ static void child_fill(const struct nexus_child *child, struct nexus_child_info 
 	const struct nexus *nexus = child->nexus;
 	struct rebuild_stats stats;
 
+	ASSERT(child->is_used);
+	ASSERT(child->phase != CHILD_IN_SYNC || child->job == NULL);
 	memcpy(info->uri, child->uri, sizeof(info->uri));
 	info->uuid = child->uuid;
 	info->is_recorded_healthy = child->is_maybe_healthy;
@@ -86,6 +91,8 @@ static void child_fill(const struct nexus_child *child, struct nexus_child_info 
 		return;
 	rebuild_job_stats(child->job, &stats);
 	info->rebuild_progress = (int32_t)stats.progress;
+	ASSERT(info->rebuild_progress >= 0);
+	ASSERT(info->rebuild_progress <= 100);
 }
 
 static enum nexus_state state_of(const struct nexus *nexus)
@@ -93,6 +100,8 @@ static enum nexus_state state_of(const struct nexus *nexus)
 	uint32_t healthy = 0;
 	uint32_t other = 0;
 
+	ASSERT(!nexus->is_stopped || nexus->is_stopping);
+	ASSERT_SLOW(nexus_masks_are_consistent(nexus));
 	if (nexus->is_fenced || nexus->is_stopped)
 		return NEXUS_SHUTDOWN;
 	if (nexus->is_stopping)
@@ -105,6 +114,7 @@ static enum nexus_state state_of(const struct nexus *nexus)
 		else if (child->phase != CHILD_EMPTY)
 			other++;
 	}
+	ASSERT(healthy <= mask_count(nexus->mask[CHILD_IN_SYNC]));
 	if (healthy == 0)
 		return NEXUS_FAULTED;
 	return other == 0 ? NEXUS_ONLINE : NEXUS_DEGRADED;
@@ -116,6 +126,7 @@ static uint64_t record_waits_since(const struct nexus *nexus)
 	const struct membership *membership = &nexus->membership;
 	uint64_t since_ns = membership->waits_since_wall_ns;
 
+	ASSERT(membership->change_durable <= membership->change_last);
 	if (nexus->is_fenced || membership->is_stopped || since_ns == 0)
 		return 0;
 	if (membership->backoff_ns == 0 &&
@@ -129,6 +140,8 @@ static void reason_fill(const struct nexus *nexus, struct nexus_info *info)
 {
 	const char *text = "";
 
+	ASSERT((unsigned)info->state <= NEXUS_SHUTDOWN);
+	ASSERT(info->rebuild_count <= info->child_count);
 	if (nexus->is_fenced)
 		text = "another owner of the volume was seen: destroy this nexus";
 	else if (info->record_waits_since_ns != 0)
@@ -148,6 +161,8 @@ static void reason_fill(const struct nexus *nexus, struct nexus_info *info)
 
 void nexus_info_fill(struct nexus *nexus, struct nexus_info *info)
 {
+	ASSERT(nexus->block_count > 0);
+	ASSERT(nexus->active[0] + nexus->active[1] == slab_acquired_count(nexus->io_slab));
 	memset(info, 0, sizeof(*info));
 	info->state = state_of(nexus);
 	info->block_count = nexus->block_count;
@@ -165,5 +180,6 @@ void nexus_info_fill(struct nexus *nexus, struct nexus_info *info)
 		info->rebuild_count += child->job != NULL;
 		child_fill(child, &info->children[info->child_count++]);
 	}
+	ASSERT(info->child_count == NEXUS_CHILDREN_MAX - mask_count(nexus->mask[CHILD_EMPTY]));
 	reason_fill(nexus, info);
 }

@@ -18,17 +18,21 @@
 
 static bool nexus_is_serving(const struct nexus *nexus)
 {
+	ASSERT(!nexus->is_stopped || nexus->is_stopping);
+	ASSERT(!nexus->is_fenced || nexus->membership.is_stopped);
 	return !nexus->is_fenced && !nexus->is_stopping && !nexus->is_stopped;
 }
 
 static bool nexus_may_start(const struct nexus *nexus)
 {
+	ASSERT(nexus->active[0] + nexus->active[1] == slab_acquired_count(nexus->io_slab));
 	return nexus->pause_count == 0 &&
 	       slab_acquired_count(nexus->io_slab) < slab_capacity(nexus->io_slab);
 }
 
 static void (*io_run_function(enum io_type type))(struct op *)
 {
+	ASSERT((unsigned)type < IO_TYPE_COUNT);
 	switch (type) {
 	case IO_READ:
 		return nexus_read_run;
@@ -47,8 +51,13 @@ static void io_start(struct nexus *nexus, struct bdev_io *io)
 {
 	struct nexus_io *nio = slab_acquire(nexus->io_slab);
 
-	ASSERT(nio != NULL && nexus->pause_count == 0);
-	ASSERT(nexus_is_serving(nexus) && io->channel != NULL);
+	ASSERT(nexus->generation < 2);
+	ASSERT(io->channel->reactor == nexus->home);
+	ASSERT(nexus->active[nexus->generation] < NEXUS_IO_MAX);
+	ASSERT(nio != NULL);
+	ASSERT(nexus->pause_count == 0);
+	ASSERT(nexus_is_serving(nexus));
+	ASSERT(io->channel != NULL);
 	nio->step = 0;
 	nio->nexus = nexus;
 	nio->io = io;
@@ -70,6 +79,9 @@ static void nexus_bdev_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct nexus *nexus = container_of(channel->bdev, struct nexus, bdev);
 
+	ASSERT(io->channel == channel);
+	ASSERT(channel->reactor == nexus->home);
+	ASSERT(channel->inflight > 0);
 	if (!nexus_is_serving(nexus)) {
 		bdev_io_done(io, IO_NOT_READY);
 		return;
@@ -88,6 +100,7 @@ static void admit_run(struct op *op)
 	struct nexus *nexus = container_of(op, struct nexus, admit_op);
 	uint32_t budget = 64;
 
+	ASSERT(op_is_idle(op));
 	while (!list_is_empty(&nexus->io_waiting) && nexus_may_start(nexus)) {
 		struct list_node *node;
 
@@ -102,6 +115,7 @@ static void admit_run(struct op *op)
 
 static bool drain_is_over(const struct nexus *nexus, const struct drain *drain)
 {
+	ASSERT(drain->generation <= DRAIN_ALL);
 	if (drain->generation == DRAIN_ALL)
 		return nexus->active[0] + nexus->active[1] == 0;
 	return nexus->active[drain->generation] == 0;
@@ -113,11 +127,15 @@ void nexus_io_finish(struct nexus_io *nio)
 	struct bdev_io *io = nio->io;
 	enum io_status status = nio->status;
 
+	ASSERT(nio->generation < 2);
+	ASSERT(io->channel != NULL);
 	ASSERT(nexus->flush_owner != nio);
-	ASSERT(!nio->is_locked && op_is_idle(&nio->op));
+	ASSERT(!nio->is_locked);
+	ASSERT(op_is_idle(&nio->op));
 	ASSERT(nexus->active[nio->generation] > 0);
 	nexus->active[nio->generation]--;
 	slab_release(nexus->io_slab, nio);
+	ASSERT(nexus->active[0] + nexus->active[1] == slab_acquired_count(nexus->io_slab));
 	bdev_io_done(io, status);
 	list_for_each (node, &nexus->drains) {
 		struct drain *drain = list_entry(node, struct drain, link);
@@ -139,6 +157,7 @@ void nexus_io_pause(struct nexus *nexus)
 
 void nexus_io_resume(struct nexus *nexus)
 {
+	ASSERT(nexus->pause_count >= nexus->turn.pauses);
 	ASSERT(nexus->pause_count > 0);
 	nexus->pause_count--;
 	if (nexus->pause_count == 0 && !list_is_empty(&nexus->io_waiting))
@@ -147,6 +166,7 @@ void nexus_io_resume(struct nexus *nexus)
 
 void nexus_io_drain(struct nexus *nexus, struct drain *drain, struct op *parent)
 {
+	ASSERT(parent->pending > 0);
 	ASSERT(list_is_empty(&nexus->drains));
 
 	ASSERT(nexus->generation < DRAIN_ALL);
@@ -156,6 +176,7 @@ void nexus_io_drain(struct nexus *nexus, struct drain *drain, struct op *parent)
 	if (nexus->pause_count == 0 && nexus->active[1 - nexus->generation] == 0) {
 		drain->generation = nexus->generation;
 		nexus->generation = 1 - nexus->generation;
+		ASSERT(nexus->active[nexus->generation] == 0);
 	}
 	if (drain_is_over(nexus, drain))
 		op_done(parent);
@@ -176,12 +197,15 @@ static int nexus_channel_open(struct bdev_channel *channel)
 {
 	struct nexus *nexus = container_of(channel->bdev, struct nexus, bdev);
 
+	ASSERT(channel->bdev->home == channel->reactor);
+	ASSERT(channel->inflight == 0);
 	ASSERT(channel->reactor == nexus->home);
 	return 0;
 }
 
 static void nexus_channel_close(struct bdev_channel *channel)
 {
+	ASSERT(channel->bdev->home == channel->reactor);
 	ASSERT(channel->inflight == 0);
 }
 
@@ -189,6 +213,8 @@ static void nexus_bdev_destroy(struct bdev *bdev, struct op *parent)
 {
 	struct nexus *nexus = container_of(bdev, struct nexus, bdev);
 
+	ASSERT(nexus->is_listed);
+	ASSERT(bdev_channel_count(bdev) == 0);
 	ASSERT(nexus->destroyed == NULL);
 	nexus->destroyed = parent;
 	nexus->own_request = (struct nexus_request){.parent = NULL};
@@ -205,6 +231,8 @@ const struct bdev_ops nexus_bdev_ops = {
 
 void nexus_io_init(struct nexus *nexus)
 {
+	ASSERT(nexus->io_slab == NULL);
+	ASSERT(nexus->pause_count == 0);
 	list_init(&nexus->io_waiting);
 	list_init(&nexus->drains);
 	list_init(&nexus->area_waiters);

@@ -25,7 +25,8 @@ int nexus_layout(uint64_t device_blocks_min, uint32_t block_bytes, uint64_t size
 	uint64_t wanted = size_bytes / block_bytes;
 	uint64_t end;
 
-	ASSERT(block_bytes >= BLOCK_BYTES_MIN && block_bytes <= BLOCK_BYTES_MAX);
+	ASSERT(block_bytes >= BLOCK_BYTES_MIN);
+	ASSERT(block_bytes <= BLOCK_BYTES_MAX);
 	if (wanted < 2)
 		return -EINVAL;
 	if (device_blocks_min < wanted)
@@ -36,6 +37,8 @@ int nexus_layout(uint64_t device_blocks_min, uint32_t block_bytes, uint64_t size
 	if (wanted - 1 < end - first)
 		end = first + wanted - 1;
 	ASSERT(end > first);
+	ASSERT(end <= device_blocks_min - tail);
+	ASSERT(end - first < wanted);
 	*ret_data = (struct block_range){first, end - first};
 	return 0;
 }

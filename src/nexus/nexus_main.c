@@ -38,6 +38,7 @@ static enum op_flow hop(struct nexus_request *request, enum request_kind home_ki
 {
 	struct nexus_work *work = &request->work;
 
+	ASSERT(work->nexus->home != NULL);
 	ASSERT(home_kind < REQUEST_KIND_COUNT);
 	ASSERT(op_is_idle(&work->op));
 	work->home_kind = home_kind;
@@ -52,21 +53,34 @@ static enum op_flow hop(struct nexus_request *request, enum request_kind home_ki
 
 static enum op_flow main_hop(struct nexus_request *request)
 {
+	ASSERT(request->work.kind != REQUEST_CREATE_UNDO);
+	ASSERT(request->work.kind != REQUEST_ONLINE_CHECK);
 	return hop(request, (enum request_kind)request->work.kind);
 }
 
 static enum op_flow main_hop_online_check(struct nexus_request *request)
 {
+	ASSERT(request->work.kind == REQUEST_ONLINE);
 	return hop(request, REQUEST_ONLINE_CHECK);
 }
 
 static enum op_flow main_hop_undo(struct nexus_request *request)
 {
+	ASSERT(request->work.kind == REQUEST_CREATE);
+	ASSERT(request->work.is_undoing);
 	return hop(request, REQUEST_CREATE_UNDO);
+}
+
+/* To home and back once more: all that main sent there before has arrived when this returns. */
+static enum op_flow main_hop_last(struct nexus_request *request)
+{
+	ASSERT(!request->work.nexus->is_listed);
+	return hop(request, REQUEST_INFO);
 }
 
 static uint32_t child_find(const struct nexus *nexus, const char *uri)
 {
+	ASSERT(uri != NULL);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		if (nexus->children[slot].is_used && strcmp(nexus->children[slot].uri, uri) == 0)
 			return slot;
@@ -76,6 +90,8 @@ static uint32_t child_find(const struct nexus *nexus, const char *uri)
 
 static enum op_flow main_find(struct nexus_request *request)
 {
+	ASSERT(request->work.step == 1);
+	ASSERT(request->work.slot == NO_CHILD);
 	if (request->uri != NULL)
 		request->work.slot = child_find(request->work.nexus, request->uri);
 	if (request->work.slot >= NEXUS_CHILDREN_MAX)
@@ -92,6 +108,8 @@ static enum op_flow main_find_or_skip(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(request->work.kind == REQUEST_REMOVE);
+	ASSERT(!nexus->turn.is_skipped);
 	request->work.slot = request->uri == NULL ? NO_CHILD : child_find(nexus, request->uri);
 	if (request->work.slot == NO_CHILD)
 		nexus->turn.is_skipped = true;
@@ -100,6 +118,7 @@ static enum op_flow main_find_or_skip(struct nexus_request *request)
 
 static enum op_flow main_action_check(struct nexus_request *request)
 {
+	ASSERT(request->work.kind == REQUEST_OFFLINE);
 	if ((unsigned)request->action > NEXUS_ACTION_OFFLINE_PERMANENT)
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
 				   "%u is no action on a child: use one of 0 to 3",
@@ -127,8 +146,10 @@ static void slot_take(struct nexus_request *request, uint32_t slot, const char *
 {
 	struct nexus_child *child = nexus_child_at(request->work.nexus, slot);
 
-	ASSERT(!child->is_used && child->bdev == NULL);
-	ASSERT(!child->is_claimed && child->slot == slot);
+	ASSERT(!child->is_used);
+	ASSERT(child->bdev == NULL);
+	ASSERT(!child->is_claimed);
+	ASSERT(child->slot == slot);
 	if (uri == NULL || uri[0] == '\0' || strlen(uri) >= sizeof(child->uri) ||
 	    uri_uuid(uri, &child->uuid) < 0) {
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
@@ -148,6 +169,8 @@ static enum op_flow main_add_take(struct nexus_request *request)
 	bool has_name = request->uri != NULL && bdev_registry_name(nexus->set->options.registry,
 								   request->uri, name, error) == 0;
 
+	ASSERT(request->work.kind == REQUEST_ADD);
+	ASSERT(nexus->is_running);
 	request->work.slot = NO_CHILD;
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct nexus_child *child = nexus_child_at(nexus, slot);
@@ -179,6 +202,7 @@ static enum op_flow main_slot_free(struct nexus_request *request)
 	if (request->work.slot == NO_CHILD)
 		return OP_NEXT;
 	ASSERT(nexus_child_at(request->work.nexus, request->work.slot)->bdev == NULL);
+	ASSERT(nexus_child_at(request->work.nexus, request->work.slot)->phase == CHILD_EMPTY);
 	nexus_child_at(request->work.nexus, request->work.slot)->is_used = false;
 	return OP_NEXT;
 }
@@ -188,6 +212,8 @@ static enum op_flow main_resize_check(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	uint64_t blocks_min = UINT64_MAX;
 
+	ASSERT(request->work.kind == REQUEST_RESIZE);
+	ASSERT(nexus->is_listed);
 	if (request->size_bytes == nexus->size_bytes)
 		nexus->turn.is_skipped = true;
 	else if (request->size_bytes < nexus->size_bytes)
@@ -214,6 +240,8 @@ static enum op_flow main_resize_tell(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(request->result == NEXUS_DONE);
+	ASSERT(!nexus->turn.is_skipped);
 	ASSERT(request->size_bytes > nexus->size_bytes);
 	ASSERT(nexus->turn.data.count >= nexus->bdev.block_count);
 	nexus->size_bytes = request->size_bytes;
@@ -229,6 +257,8 @@ static enum op_flow main_create_take(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	const struct nexus_options *options = &nexus->turn.create->options;
 
+	ASSERT(options->child_count <= NEXUS_CHILDREN_MAX);
+	ASSERT(!nexus->is_listed);
 	for (uint32_t i = 0; i < options->child_count; i++) {
 		slot_take(request, i, options->child_uris[i]);
 		for (uint32_t other = 0; other < i && request->result == NEXUS_DONE; other++) {
@@ -250,6 +280,8 @@ static enum op_flow main_create_trust(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	const struct nexus_record *record = nexus->turn.create->options.stored_record;
 
+	ASSERT(request->work.kind == REQUEST_CREATE);
+	ASSERT(request->result == NEXUS_DONE);
 	nexus->turn.in_sync = 0;
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct nexus_child *child = nexus_child_at(nexus, slot);
@@ -275,7 +307,10 @@ static enum op_flow main_create_list(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct bdev *bdev = &nexus->bdev;
 
-	ASSERT(!nexus->is_listed && nexus->turn.in_sync != 0);
+	ASSERT(request->result == NEXUS_DONE);
+	ASSERT(!list_is_empty(&nexus->link));
+	ASSERT(!nexus->is_listed);
+	ASSERT(nexus->turn.in_sync != 0);
 	memcpy(bdev->name, nexus->name, sizeof(bdev->name));
 	bdev->uuid = nexus->uuid;
 	bdev->ops = &nexus_bdev_ops;
@@ -303,6 +338,8 @@ static enum op_flow main_create_list(struct nexus_request *request)
 /* Only what this very request has opened is given back. */
 static enum op_flow main_online_undo(struct nexus_request *request)
 {
+	ASSERT(request->work.is_undoing);
+	ASSERT(request->work.kind == REQUEST_ONLINE);
 	if (request->work.nexus->turn.opening_count == 0)
 		return OP_NEXT;
 	return nexus_close_start(request);
@@ -310,6 +347,8 @@ static enum op_flow main_online_undo(struct nexus_request *request)
 
 static enum op_flow main_online_undone(struct nexus_request *request)
 {
+	ASSERT(request->work.is_undoing);
+	ASSERT(op_is_idle(&request->work.op));
 	if (request->work.nexus->turn.opening_count == 0)
 		return OP_NEXT;
 	return nexus_close_finish(request);
@@ -322,6 +361,8 @@ static enum op_flow main_destroy_unlist(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct bdev *bdev = &nexus->bdev;
 
+	ASSERT(nexus->is_listed);
+	ASSERT(request->work.kind == REQUEST_DESTROY);
 	if (nexus->destroyed != NULL) { /* its lister has waited for all users already */
 		nexus->is_listed = false;
 		return OP_NEXT;
@@ -342,6 +383,8 @@ static enum op_flow main_destroy_unlist(struct nexus_request *request)
 
 static enum op_flow main_shut_down(struct nexus_request *request)
 {
+	ASSERT(request->work.nexus->is_shutdown_out);
+	ASSERT(!request->work.nexus->is_shut_down);
 	request->work.nexus->is_shut_down = true;
 	return OP_NEXT;
 }
@@ -351,7 +394,8 @@ static enum op_flow main_shut_down(struct nexus_request *request)
 static const main_step main_plans[REQUEST_KIND_COUNT][MAIN_STEPS_MAX] = {
 	[REQUEST_CREATE] = {main_create_take, nexus_open_start, nexus_open_check, main_create_trust,
 			    nexus_open_fence, nexus_open_fenced, main_hop, main_create_list},
-	[REQUEST_DESTROY] = {main_destroy_unlist, main_hop, nexus_close_start, nexus_close_finish},
+	[REQUEST_DESTROY] = {main_destroy_unlist, main_hop, nexus_close_start, nexus_close_finish,
+			     main_hop_last},
 	[REQUEST_SHUTDOWN] = {main_hop, nexus_close_start, nexus_close_finish, main_shut_down},
 	[REQUEST_ADD] = {main_add_take, nexus_open_start, nexus_open_check, nexus_open_fence,
 			 nexus_open_fenced, main_hop},
@@ -377,19 +421,22 @@ static const main_step main_plans[REQUEST_KIND_COUNT][MAIN_STEPS_MAX] = {
 
 /* After a failure. Devices that were opened go back; what the home reactor took it let go of. */
 static const main_step undo_plans[REQUEST_KIND_COUNT][MAIN_STEPS_MAX] = {
-	[REQUEST_CREATE] = {main_hop_undo, nexus_close_start, nexus_close_finish},
+	[REQUEST_CREATE] = {main_hop_undo, nexus_close_start, nexus_close_finish, main_hop_last},
 	[REQUEST_ADD] = {nexus_close_start, nexus_close_finish, main_slot_free},
 	[REQUEST_ONLINE] = {main_online_undo, main_online_undone},
 };
 
 static bool main_is_in_line(const struct nexus_request *request)
 {
+	ASSERT(request->work.kind < REQUEST_KIND_COUNT);
 	return request->work.kind < REQUEST_REBUILD_STATS;
 }
 
 /* The present state for whoever wants it, as the last step. */
 static enum op_flow main_tell(struct nexus_request *request)
 {
+	ASSERT(request->work.is_told);
+	ASSERT(op_is_idle(&request->work.op));
 	if (request->info == NULL || request->result != NEXUS_DONE ||
 	    request->work.kind == REQUEST_DESTROY || request->work.kind == REQUEST_CREATE)
 		return OP_NEXT;
@@ -399,6 +446,7 @@ static enum op_flow main_tell(struct nexus_request *request)
 /* The size asked for is known on main alone. */
 static void main_tell_size(struct nexus_request *request)
 {
+	ASSERT(request->work.is_told);
 	if (request->info != NULL && request->result == NEXUS_DONE &&
 	    request->work.kind != REQUEST_DESTROY)
 		request->info->size_bytes = request->work.nexus->size_bytes;
@@ -410,6 +458,8 @@ static main_step main_next(struct nexus_request *request)
 	struct nexus_work *work = &request->work;
 	bool is_skipped = main_is_in_line(request) && work->nexus->turn.is_skipped;
 
+	ASSERT(work->step <= MAIN_STEPS_MAX);
+	ASSERT(work->kind < REQUEST_KIND_COUNT);
 	if (request->result != NEXUS_DONE && !work->is_undoing) {
 		work->is_undoing = true;
 		work->step = 0;
@@ -426,6 +476,8 @@ static void line_start(struct nexus *nexus)
 
 	if (nexus->is_running || first == NULL)
 		return;
+	ASSERT(nexus->turn.openings == NULL);
+	ASSERT(nexus->turn.pauses == 0);
 	nexus->is_running = true;
 	nexus->turn.is_skipped = false;
 	nexus->turn.pauses = 0;
@@ -438,6 +490,8 @@ static void line_refuse(struct nexus *nexus)
 {
 	struct list_node *node;
 
+	ASSERT(!nexus->is_running);
+	ASSERT(!nexus->is_listed);
 	while ((node = list_pop_front(&nexus->requests)) != NULL) {
 		struct nexus_request *request = list_entry(node, struct nexus_request, work.link);
 
@@ -450,7 +504,10 @@ static void create_answer(struct nexus *nexus, struct nexus_request *request)
 {
 	struct nexus_create *create = nexus->turn.create;
 
-	ASSERT(create != NULL && request == &nexus->own_request);
+	ASSERT(!nexus->is_running);
+	ASSERT(nexus->is_listed == (request->result == NEXUS_DONE));
+	ASSERT(create != NULL);
+	ASSERT(request == &nexus->own_request);
 	create->result = request->result;
 	memcpy(create->error, request->error, sizeof(create->error));
 	create->nexus = request->result == NEXUS_DONE ? nexus : NULL;
@@ -467,7 +524,10 @@ static void destroy_answer(struct nexus *nexus, struct nexus_request *request)
 	struct op *parent = request->parent;
 	struct op *destroyed = nexus->destroyed;
 
-	ASSERT(!nexus->is_listed && request->result == NEXUS_DONE);
+	ASSERT(!nexus->is_running);
+	ASSERT(bdev_channel_count(&nexus->bdev) == 0);
+	ASSERT(!nexus->is_listed);
+	ASSERT(request->result == NEXUS_DONE);
 	log_info(nexus->log, "nexus %s: destroyed", nexus->name);
 	line_refuse(nexus);
 	nexus_free(nexus); /* @request may be a part of it */
@@ -481,7 +541,9 @@ static void close_answer(struct nexus *nexus, struct nexus_request *request)
 	struct nexus_child *child = nexus_child_at(nexus, request->work.slot);
 	uint32_t slot = request->work.slot;
 
-	ASSERT(request == &child->close_request && child->is_close_queued);
+	ASSERT(request->work.kind == REQUEST_CLOSE);
+	ASSERT(request == &child->close_request);
+	ASSERT(child->is_close_queued);
 	child->is_close_queued = false;
 	if (!child->is_close_again)
 		return;
@@ -496,6 +558,8 @@ static bool main_answer(struct nexus *nexus, struct nexus_request *request)
 {
 	bool is_done = request->result == NEXUS_DONE;
 
+	ASSERT(list_is_empty(&request->work.link));
+	ASSERT(!nexus->is_running);
 	switch (request->work.kind) {
 	case REQUEST_CREATE:
 		create_answer(nexus, request);
@@ -527,6 +591,7 @@ static void main_finish(struct nexus_request *request)
 		return;
 	}
 	ASSERT(list_first(&nexus->requests) == &request->work.link);
+	ASSERT(nexus->is_running);
 	list_remove(&request->work.link);
 	nexus->is_running = false;
 	if (main_answer(nexus, request))
@@ -537,6 +602,7 @@ static void main_run(struct op *op)
 {
 	struct nexus_request *request = container_of(op, struct nexus_request, work.op);
 
+	ASSERT(op_is_idle(op));
 	for (;;) {
 		main_step step = main_next(request);
 
@@ -560,7 +626,9 @@ void nexus_request_submit(struct nexus *nexus, struct nexus_request *request,
 {
 	uint32_t slot = kind == REQUEST_CLOSE ? request->work.slot : NO_CHILD;
 
-	ASSERT(kind < REQUEST_KIND_COUNT && kind != REQUEST_CREATE_UNDO);
+	ASSERT(request->parent == NULL || request->parent->pending > 0);
+	ASSERT(kind < REQUEST_KIND_COUNT);
+	ASSERT(kind != REQUEST_CREATE_UNDO);
 	ASSERT(kind != REQUEST_CLOSE || slot < NEXUS_CHILDREN_MAX);
 	request->result = NEXUS_DONE;
 	request->error[0] = '\0';
@@ -586,6 +654,8 @@ void nexus_child_close_arrived(struct reactor_message *message)
 {
 	struct nexus_child *child = container_of(message, struct nexus_child, close_message);
 
+	ASSERT(atomic_load(&child->is_close_sent));
+	ASSERT(!child->is_close_again || child->is_close_queued);
 	atomic_store(&child->is_close_sent, false);
 	if (child->is_close_queued) {
 		child->is_close_again = true;
@@ -598,18 +668,41 @@ void nexus_child_close_arrived(struct reactor_message *message)
 
 static void child_removed_arrived(struct reactor_message *message)
 {
-	nexus_child_removed(container_of(message, struct nexus_child, removed_message));
+	struct nexus_child *child = container_of(message, struct nexus_child, removed_message);
+
+	ASSERT(atomic_load(&child->is_removed_sent));
+	atomic_store(&child->is_removed_sent, false);
+	nexus_child_removed(child);
+}
+
+static void child_interrupted_arrived(struct reactor_message *message)
+{
+	struct nexus_child *child = container_of(message, struct nexus_child, interrupted_message);
+
+	atomic_store(&child->is_interruption_sent, false);
+	nexus_child_interrupted(child);
 }
 
 void nexus_child_event(struct bdev_listener *listener, struct bdev *bdev, enum bdev_event event)
 {
 	struct nexus_child *child = container_of(listener, struct nexus_child, listener);
 
-	ASSERT(child->bdev == bdev && child->is_claimed);
+	ASSERT(child->bdev == bdev);
+	ASSERT(child->is_claimed);
 	switch (event) {
-	case BDEV_REMOVED: /* comes once per bdev, so the message is free */
+	case BDEV_REMOVED:
+		/* Comes once per bdev, and the next bdev of this slot after a visit to home. */
+		if (atomic_exchange(&child->is_removed_sent, true))
+			break;
 		child->removed_message.run = child_removed_arrived;
 		reactor_send(child->nexus->home, &child->removed_message);
+		break;
+	case BDEV_INTERRUPTED:
+		/* One that is sent and not yet seen will be seen after this. */
+		if (atomic_exchange(&child->is_interruption_sent, true))
+			break;
+		child->interrupted_message.run = child_interrupted_arrived;
+		reactor_send(child->nexus->home, &child->interrupted_message);
 		break;
 	case BDEV_RESIZED: /* a resize of the nexus looks at it */
 		break;

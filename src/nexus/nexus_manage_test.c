@@ -229,6 +229,28 @@ static void unclean_end_makes_one_child_the_source_of_all(void **state)
 	volume_end(volume);
 }
 
+static void source_is_flushed_before_the_others_are_given_up(void **state)
+{
+	struct volume *volume = volume_begin(state);
+	const bool is_healthy[] = {true, true};
+	const struct nexus_record record = record_of(1, false, is_healthy, 2);
+	uint64_t stores = volume->recorder.store_count;
+	struct waiter waiter;
+
+	/* What the other holds may be all that is left if the source loses its cache. */
+	volume->stored = &record;
+	volume->epoch = 2;
+	volume_start_create(volume, 2, &waiter);
+	while (volume_filter(volume, 0) == NULL)
+		reactor_turn(volume->fixture->main, false);
+	volume_rule(volume, 0, RULE_FAIL(IO_FLUSH, IO_MEDIUM_ERROR));
+	assert_int_equal(volume_end_create(volume, &waiter), NEXUS_ERROR_INTERNAL);
+	assert_int_equal(volume->recorder.store_count, stores);
+	assert_null(volume_filter(volume, 0));
+	volume_create(volume, 2);
+	volume_end(volume);
+}
+
 static void nexus_without_any_healthy_child_is_refused(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -506,6 +528,7 @@ int main(void)
 		RULE(device_that_somebody_else_made_is_not_destroyed_with_the_nexus),
 		RULE(child_recorded_unhealthy_is_rebuilt_before_it_is_read),
 		RULE(unclean_end_makes_one_child_the_source_of_all),
+		RULE(source_is_flushed_before_the_others_are_given_up),
 		RULE(nexus_without_any_healthy_child_is_refused),
 		RULE(older_epoch_cannot_take_over),
 		RULE(end_is_recorded_as_clean_after_a_flush_of_every_child),

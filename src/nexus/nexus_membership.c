@@ -30,6 +30,7 @@ static struct nexus *membership_nexus(struct membership *membership)
 
 static bool membership_is_due(const struct membership *membership)
 {
+	ASSERT(membership->change_durable <= membership->change_last);
 	return !membership->is_stopped && membership->change_last > membership->change_durable;
 }
 
@@ -37,6 +38,7 @@ static bool membership_is_due(const struct membership *membership)
 
 static void waiter_answer(struct record_waiter *waiter, enum record_wait_result result)
 {
+	ASSERT(!list_is_empty(&waiter->link));
 	list_remove(&waiter->link);
 	waiter->result = result;
 	op_done(waiter->parent);
@@ -47,6 +49,7 @@ static void waiters_answer_all(struct membership *membership, enum record_wait_r
 	list_for_each (node, &membership->waiters)
 		waiter_answer(list_entry(node, struct record_waiter, link), result);
 	reactor_timer_stop(&membership->deadline_timer);
+	ASSERT(list_is_empty(&membership->waiters));
 }
 
 static void waiters_rearm(struct membership *membership)
@@ -68,9 +71,11 @@ static void waiters_expired(struct reactor_timer *timer)
 	struct membership *membership = container_of(timer, struct membership, deadline_timer);
 	uint64_t now_ns = reactor_now_ns(membership_nexus(membership)->home);
 
+	ASSERT(!reactor_timer_is_armed(&membership->deadline_timer));
 	list_for_each (node, &membership->waiters) {
 		struct record_waiter *waiter = list_entry(node, struct record_waiter, link);
 
+		ASSERT(waiter->change > membership->change_durable);
 		if (waiter->deadline_ns <= now_ns)
 			waiter_answer(waiter, RECORD_WAIT_EXPIRED);
 	}
@@ -85,6 +90,9 @@ static void record_compose(struct nexus *nexus)
 	struct nexus_record *record = &membership->io.record;
 	uint32_t healthy_count = 0;
 
+	ASSERT(membership->step == RECORD_JUDGE);
+	ASSERT(!membership->is_stopped);
+	ASSERT(membership->sequence < UINT64_MAX);
 	*record = (struct nexus_record){.epoch = nexus->epoch,
 					.sequence = ++membership->sequence,
 					.is_clean_shutdown = membership->is_clean_wanted};
@@ -93,6 +101,8 @@ static void record_compose(struct nexus *nexus)
 
 		if (child->phase == CHILD_EMPTY || child->is_leaving)
 			continue;
+		ASSERT(child->phase != CHILD_IN_SYNC || child->is_wanted_healthy);
+		ASSERT(child->phase != CHILD_LOSING || !child->is_wanted_healthy);
 		record->children[record->child_count++] = (struct nexus_record_child){
 			.uuid = child->uuid, .is_healthy = child->is_wanted_healthy};
 		if (!child->is_wanted_healthy)
@@ -103,6 +113,7 @@ static void record_compose(struct nexus *nexus)
 	ASSERT(healthy_count > 0);
 	ASSERT(record->child_count <= NEXUS_CHILDREN_MAX);
 	membership->change_composed = membership->change_last;
+	ASSERT(membership->change_composed > membership->change_durable);
 	if (membership->waits_since_wall_ns == 0)
 		membership->waits_since_wall_ns = os_clock_wall_ns(reactor_os(nexus->home));
 }
@@ -113,6 +124,8 @@ static void record_main_run(struct op *op)
 {
 	struct membership *membership = container_of(op, struct membership, main_op);
 
+	ASSERT(membership->step == RECORD_JUDGE);
+	ASSERT(op_is_idle(op));
 	reactor_call_finish(&membership->call);
 }
 
@@ -122,6 +135,8 @@ static void record_main_store(struct reactor_call *call)
 	struct nexus *nexus = membership_nexus(membership);
 	struct nexus_recorder *recorder = nexus->set->options.recorder;
 
+	ASSERT(membership->io.record.sequence == membership->sequence);
+	ASSERT(call->target == nexus->main);
 	ASSERT(membership->io.record.child_count > 0);
 	ASSERT(membership->step == RECORD_JUDGE);
 	op_init(&membership->main_op, reactor_ready(nexus->main), record_main_run);
@@ -136,6 +151,7 @@ static enum op_flow record_store(struct nexus *nexus)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(op_is_idle(&membership->op));
 	ASSERT(membership_is_due(membership));
 	record_compose(nexus);
 	membership->call = (struct reactor_call){.parent = &membership->op,
@@ -150,15 +166,20 @@ static enum op_flow record_store(struct nexus *nexus)
 /* What a durable record means for one child. */
 static void record_settle_child(struct nexus_child *child, uint64_t durable)
 {
+	ASSERT(durable <= child->nexus->membership.change_last);
+	ASSERT(child->joined_change == 0 || child->phase == CHILD_SYNCING);
+	ASSERT(child->joined_change <= child->nexus->membership.change_last);
 	if (!child->is_wanted_healthy && child->lost_change <= durable)
 		child->is_maybe_healthy = false;
 	if (child->phase == CHILD_LOSING && child->lost_change <= durable) {
+		ASSERT(!child->is_wanted_healthy);
 		nexus_child_set_phase(child, CHILD_FAULTED);
 		nexus_child_close_later(child);
 	}
 	if (child->phase == CHILD_SYNCING && child->joined_change != 0 &&
 	    child->joined_change <= durable) {
-		ASSERT(child->is_wanted_healthy && child->job == NULL);
+		ASSERT(child->is_wanted_healthy);
+		ASSERT(child->job == NULL);
 		child->joined_change = 0;
 		child->reason = NEXUS_REASON_NONE;
 		child->fault_wall_ns = 0;
@@ -172,6 +193,7 @@ static void record_stored(struct nexus *nexus)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(membership->io.result == NEXUS_RECORD_OK);
 	ASSERT(membership->change_composed <= membership->change_last);
 	membership->change_durable = membership->change_composed;
 	membership->backoff_ns = 0;
@@ -192,6 +214,8 @@ static void record_failed(struct nexus *nexus)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(!membership->is_stopped);
+	ASSERT(!reactor_timer_is_armed(&membership->backoff_timer));
 	if (membership->backoff_ns == 0) {
 		log_warn(nexus->log,
 			 "nexus %s: record %" PRIu64 " could not be stored; what depends on it "
@@ -203,12 +227,14 @@ static void record_failed(struct nexus *nexus)
 		membership->backoff_ns *= 2;
 	}
 	reactor_timer_start(&membership->backoff_timer, membership->backoff_ns);
+	ASSERT(membership->backoff_ns > 0);
 }
 
 static enum record_step record_judge(struct nexus *nexus)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(membership->step == RECORD_JUDGE);
 	ASSERT(op_is_idle(&membership->op));
 	ASSERT(membership->change_composed > membership->change_durable);
 	if (membership->io.result == NEXUS_RECORD_OK)
@@ -263,6 +289,8 @@ void membership_init(struct nexus *nexus, uint64_t sequence)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(membership->change_last == 0);
+	ASSERT(nexus->home != NULL);
 	membership->step = RECORD_IDLE;
 	membership->sequence = sequence;
 	memcpy(membership->io.key, nexus->info_key, sizeof(membership->io.key));
@@ -281,6 +309,7 @@ uint64_t membership_change(struct nexus *nexus)
 	/* While a store is out or a back-off runs, their end looks for new changes. */
 	if (membership->step == RECORD_IDLE)
 		op_wake(&membership->op);
+	ASSERT(membership->change_last > membership->change_durable);
 	return membership->change_last;
 }
 
@@ -288,9 +317,13 @@ void membership_wait(struct nexus *nexus, struct record_waiter *waiter)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(waiter->parent->pending > 0);
 	ASSERT(waiter->change <= membership->change_last);
 	list_init(&waiter->link);
 	waiter->deadline_ns = reactor_now_ns(nexus->home) + nexus->set->options.record_wait_ns;
+	ASSERT(list_is_empty(&membership->waiters) ||
+	       list_entry(membership->waiters.previous, struct record_waiter, link)->deadline_ns <=
+		       waiter->deadline_ns);
 	list_push_back(&membership->waiters, &waiter->link);
 	if (nexus->is_fenced)
 		waiter_answer(waiter, RECORD_WAIT_FENCED);
@@ -320,12 +353,14 @@ void nexus_fence_self(struct nexus *nexus, const char *why)
 	}
 	waiters_answer_all(&nexus->membership, RECORD_WAIT_FENCED);
 	nexus_io_answer_waiting(nexus);
+	ASSERT(list_is_empty(&nexus->io_waiting));
 }
 
 void membership_stop(struct nexus *nexus, struct op *parent)
 {
 	struct membership *membership = &nexus->membership;
 
+	ASSERT(parent->pending > 0);
 	ASSERT(membership->stop_waiter == NULL);
 	membership->is_stopped = true;
 	waiters_answer_all(membership, RECORD_WAIT_EXPIRED);
@@ -334,9 +369,11 @@ void membership_stop(struct nexus *nexus, struct op *parent)
 		membership->step = RECORD_IDLE;
 	}
 	if (membership->step == RECORD_IDLE) {
+		ASSERT(!reactor_timer_is_armed(&membership->backoff_timer));
 		op_unwake(&membership->op);
 		op_done(parent);
 		return;
 	}
 	membership->stop_waiter = parent;
+	ASSERT(membership->step == RECORD_JUDGE);
 }

@@ -234,6 +234,8 @@ static void model_fault(struct model *model)
 		return;
 	if (prng_chance(&model->prng, 1, 12))
 		bdev_notify(filter, BDEV_REMOVED);
+	else if (prng_chance(&model->prng, 1, 12))
+		bdev_notify(filter, BDEV_INTERRUPTED);
 	else
 		(void)!filter_rule_add(filter, &rule);
 }

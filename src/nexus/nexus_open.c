@@ -15,6 +15,7 @@
 
 static bool kind_is_create(const struct nexus_request *request)
 {
+	ASSERT(request->work.kind < REQUEST_KIND_COUNT);
 	return request->work.kind == REQUEST_CREATE;
 }
 
@@ -25,6 +26,7 @@ static bool open_exists(const struct nexus *nexus, const char *uri)
 	char name[NAME_BYTES_MAX];
 	char error[ERROR_TEXT_BYTES];
 
+	ASSERT(uri[0] != '\0');
 	return bdev_registry_name(registry, uri, name, error) == 0 &&
 	       bdev_find(registry, name) != NULL;
 }
@@ -34,6 +36,9 @@ enum op_flow nexus_open_start(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct turn *turn = &nexus->turn;
 
+	ASSERT(nexus->is_running);
+	ASSERT(op_is_idle(&request->work.op));
+	ASSERT(request->result == NEXUS_DONE);
 	turn->opening_count = 0;
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		bool is_meant = kind_is_create(request) ? nexus->children[slot].is_used
@@ -42,7 +47,9 @@ enum op_flow nexus_open_start(struct nexus_request *request)
 		if (is_meant)
 			turn->opening_slots[turn->opening_count++] = slot;
 	}
-	ASSERT(turn->opening_count > 0 && turn->openings == NULL);
+	ASSERT(turn->opening_count > 0);
+	ASSERT(turn->openings == NULL);
+	ASSERT(turn->opening_count <= NEXUS_CHILDREN_MAX);
 	turn->openings = memory_alloc_array(turn->opening_count, sizeof(turn->openings[0]));
 	if (turn->openings == NULL) {
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
@@ -69,6 +76,9 @@ static void open_take(struct nexus_child *child, const struct opening *opening)
 {
 	const struct bdev_create *create = &opening->create;
 
+	ASSERT(child->is_used);
+	ASSERT(!child->is_claimed);
+	ASSERT(child->channel == NULL);
 	ASSERT(child->bdev == NULL);
 	if (create->result != 0)
 		return;
@@ -87,6 +97,7 @@ static bool child_can_do(const struct nexus *nexus, const struct bdev *bdev)
 	bool can_unmap =
 		(bdev->can_unmap && bdev->reads_zero_after_unmap) || bdev->can_write_zeroes;
 
+	ASSERT(nexus->is_listed);
 	return (!nexus->bdev.can_unmap || can_unmap) &&
 	       (!nexus->bdev.can_write_zeroes || bdev->can_write_zeroes) &&
 	       bdev->memory_alignment <= nexus->bdev.memory_alignment;
@@ -99,6 +110,8 @@ static void open_check_fits(struct nexus_request *request, const struct nexus_ch
 	const struct bdev *bdev = child->bdev;
 	struct block_range data;
 
+	ASSERT(!kind_is_create(request));
+	ASSERT(nexus->block_count > 0);
 	if (bdev->block_bytes != nexus->block_bytes)
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
 				   "child %s has blocks of %u bytes, nexus %s of %u: use a device "
@@ -120,7 +133,9 @@ static void open_check_child(struct nexus_request *request, struct nexus_child *
 {
 	struct nexus *nexus = request->work.nexus;
 
-	ASSERT(child->bdev != NULL && !child->is_claimed);
+	ASSERT(child->is_used);
+	ASSERT(child->bdev != NULL);
+	ASSERT(!child->is_claimed);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct nexus_child *other = nexus_child_at(nexus, slot);
 
@@ -141,6 +156,7 @@ static void open_check_child(struct nexus_request *request, struct nexus_child *
 		return;
 	}
 	child->is_claimed = true;
+	child->was_interrupted = false;
 	child->listener.event = nexus_child_event;
 	bdev_listen(child->bdev, &child->listener);
 	if (uuid_is_nil(&child->uuid))
@@ -167,6 +183,9 @@ static void create_shape(struct nexus_request *request)
 	uint64_t blocks_min = UINT64_MAX;
 	int rc;
 
+	ASSERT(kind_is_create(request));
+	ASSERT(nexus->children[0].is_used);
+	ASSERT(!nexus->is_listed);
 	nexus->block_bytes = nexus->children[0].bdev->block_bytes;
 	*bdev = (struct bdev){.can_unmap = true, .can_write_zeroes = true, .is_local = true};
 	bdev->memory_alignment = nexus->block_bytes;
@@ -208,7 +227,9 @@ enum op_flow nexus_open_check(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct turn *turn = &nexus->turn;
 
-	ASSERT(turn->opening_count > 0 && turn->openings != NULL);
+	ASSERT(nexus->is_running);
+	ASSERT(turn->opening_count > 0);
+	ASSERT(turn->openings != NULL);
 	ASSERT(op_is_idle(&request->work.op));
 	for (uint32_t i = 0; i < turn->opening_count; i++)
 		open_take(nexus_child_at(nexus, turn->opening_slots[i]), &turn->openings[i]);
@@ -235,6 +256,7 @@ static bool fence_is_wanted(const struct nexus *nexus, const struct bdev *bdev)
 {
 	const struct nexus_fence_options *fence = &nexus->fence;
 
+	ASSERT(bdev->claimed_by[0] != '\0');
 	return nexus->set->options.fence != NULL && !bdev->is_local &&
 	       (fence->key != 0 || fence->preempt_key != 0 || fence->policy != 0);
 }
@@ -244,11 +266,15 @@ enum op_flow nexus_open_fence(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 	struct turn *turn = &nexus->turn;
 
+	ASSERT(request->result == NEXUS_DONE);
+	ASSERT(op_is_idle(&request->work.op));
+	ASSERT(turn->openings != NULL);
 	for (uint32_t i = 0; i < turn->opening_count; i++) {
 		struct nexus_child *child = nexus_child_at(nexus, turn->opening_slots[i]);
 		struct nexus_fence_io *io = &turn->openings[i].fence;
 
-		ASSERT(child->bdev != NULL && child->is_claimed);
+		ASSERT(child->bdev != NULL);
+		ASSERT(child->is_claimed);
 		if (!fence_is_wanted(nexus, child->bdev))
 			continue;
 		io->parent = &request->work.op;
@@ -265,6 +291,8 @@ enum op_flow nexus_open_fenced(struct nexus_request *request)
 {
 	struct turn *turn = &request->work.nexus->turn;
 
+	ASSERT(op_is_idle(&request->work.op));
+	ASSERT(request->work.nexus->is_running);
 	for (uint32_t i = 0; i < turn->opening_count && turn->openings != NULL; i++) {
 		const struct nexus_fence_io *io = &turn->openings[i].fence;
 
@@ -282,6 +310,7 @@ static bool close_is_meant(const struct nexus_request *request, uint32_t slot)
 {
 	uint32_t kind = request->work.kind;
 
+	ASSERT(slot < NEXUS_CHILDREN_MAX);
 	if (kind == REQUEST_CREATE || kind == REQUEST_DESTROY || kind == REQUEST_SHUTDOWN)
 		return true;
 	return slot == request->work.slot;
@@ -292,6 +321,8 @@ enum op_flow nexus_close_start(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(nexus->is_running);
+	ASSERT(op_is_idle(&request->work.op));
 	memory_free(nexus->turn.openings);
 	nexus->turn.openings = NULL;
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
@@ -301,6 +332,8 @@ enum op_flow nexus_close_start(struct nexus_request *request)
 		destroy->bdev = NULL;
 		if (child->bdev == NULL || !close_is_meant(request, slot))
 			continue;
+		ASSERT(child->channel == NULL);
+		ASSERT(child->is_used);
 		if (child->is_claimed) {
 			bdev_unlisten(&child->listener);
 			bdev_unclaim(child->bdev);
@@ -318,6 +351,8 @@ enum op_flow nexus_close_finish(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
+	ASSERT(op_is_idle(&request->work.op));
+	ASSERT(nexus->turn.openings == NULL);
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct bdev_destroy *destroy = &nexus->turn.destroys[slot];
 
@@ -326,6 +361,8 @@ enum op_flow nexus_close_finish(struct nexus_request *request)
 		if (destroy->result != 0)
 			log_warn(nexus->log, "nexus %s: device of %s is left open: %s", nexus->name,
 				 nexus->children[slot].uri, destroy->error);
+		ASSERT(nexus->children[slot].bdev == destroy->bdev);
+		ASSERT(list_is_empty(&nexus->children[slot].listener.link));
 		nexus->children[slot].bdev = NULL;
 		nexus->children[slot].is_claimed = false;
 	}

@@ -9,16 +9,20 @@
 
 static bool overlap_is_large(const struct nexus *nexus, struct block_range range)
 {
+	ASSERT(range.count > 0);
+	ASSERT(block_range_is_within(range, nexus->block_count));
 	return range.count > IO_BYTES_MAX / nexus->block_bytes;
 }
 
 static uint64_t overlap_unit_first(const struct nexus *nexus, struct block_range range)
 {
+	ASSERT(OVERLAP_UNIT_BYTES % nexus->block_bytes == 0);
 	return range.first / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
 }
 
 static uint64_t overlap_unit_last(const struct nexus *nexus, struct block_range range)
 {
+	ASSERT(range.count > 0);
 	return (range.first + range.count - 1) / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
 }
 
@@ -27,6 +31,8 @@ bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
 	struct overlap *overlap = &nexus->overlap;
 	bool is_possible = overlap->large_count > 0;
 
+	ASSERT(overlap->large_count < NEXUS_IO_MAX);
+	ASSERT(nexus->active[0] + nexus->active[1] > 0);
 	if (overlap_is_large(nexus, range)) {
 		overlap->large_count++;
 		return true;
@@ -46,6 +52,7 @@ void nexus_overlap_leave(struct nexus *nexus, struct block_range range)
 {
 	struct overlap *overlap = &nexus->overlap;
 
+	ASSERT(nexus->active[0] + nexus->active[1] >= overlap->large_count);
 	if (overlap_is_large(nexus, range)) {
 		ASSERT(overlap->large_count > 0);
 		overlap->large_count--;
@@ -64,6 +71,7 @@ bool nexus_overlap_is_possible(const struct nexus *nexus, struct block_range ran
 {
 	const struct overlap *overlap = &nexus->overlap;
 
+	ASSERT(overlap->large_count <= NEXUS_IO_MAX);
 	if (overlap->large_count > 0 || overlap_is_large(nexus, range))
 		return true;
 	for (uint64_t unit = overlap_unit_first(nexus, range);

@@ -7,8 +7,8 @@
  * else the child loses its place. The last child in sync keeps its place, and the host gets the
  * error.
  *
- * While a write is in work its copies differ. A read of those blocks waits for it, so that nobody who
- * has seen the new data sees the old again.
+ * While a write is in work its copies differ. A read of those blocks waits for it, so that nobody
+ * who has seen the new data sees the old again.
  *
  * Invariants:
  *  1. Only children in sync are read. A child that is losing its place is not, at once.
@@ -42,6 +42,9 @@ static enum op_flow read_order(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
 
+	ASSERT(nio->step == READ_SUBMIT);
+	ASSERT(nio->tried == 0);
+	ASSERT(nio->io->type == IO_READ);
 	ASSERT(!nio->is_locked);
 	if (!nexus_overlap_is_possible(nexus, nio->io->range))
 		return OP_NEXT;
@@ -55,6 +58,7 @@ static enum op_flow read_order(struct nexus_io *nio)
 /* Before a repair too, which takes the range itself. */
 static void read_unlock(struct nexus_io *nio)
 {
+	ASSERT(!nio->is_locked || nio->lock.is_granted);
 	if (nio->is_locked)
 		range_unlock(&nio->nexus->locks, &nio->lock);
 	nio->is_locked = false;
@@ -64,6 +68,9 @@ static bool read_is_better(const struct nexus_child *one, const struct nexus_chi
 {
 	bool is_one_local = one->channel->bdev->is_local;
 
+	ASSERT(one != other);
+	ASSERT(one->phase == CHILD_IN_SYNC);
+	ASSERT(other->phase == CHILD_IN_SYNC);
 	if (is_one_local != other->channel->bdev->is_local)
 		return is_one_local;
 	return one->latency_ns < other->latency_ns;
@@ -81,6 +88,8 @@ static uint32_t read_choose(struct nexus *nexus, uint32_t tried)
 		if (best == NO_CHILD || read_is_better(child, nexus_child_at(nexus, best)))
 			best = slot;
 	}
+	ASSERT(best == NO_CHILD || (tried & CHILD_BIT(best)) == 0);
+	ASSERT(best == NO_CHILD || nexus->children[best].channel->reactor == nexus->home);
 	return best;
 }
 
@@ -91,6 +100,8 @@ static uint32_t read_explore(struct nexus *nexus, uint32_t tried, uint32_t best)
 	bool is_local = nexus->children[best].channel->bdev->is_local;
 	uint32_t start = nexus->read_turn / READ_EXPLORE_TURNS;
 
+	ASSERT(best < NEXUS_CHILDREN_MAX);
+	ASSERT((mask & CHILD_BIT(best)) != 0);
 	for (uint32_t i = 0; i < NEXUS_CHILDREN_MAX; i++) {
 		uint32_t slot = (start + i) % NEXUS_CHILDREN_MAX;
 		struct nexus_child *child = nexus_child_at(nexus, slot);
@@ -117,6 +128,9 @@ static enum op_flow read_submit(struct nexus_io *nio, const struct iovec *iov, u
 	struct bdev_io *child_io;
 	struct block_range range = nio->io->range;
 
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(iov_count > 0);
+	ASSERT(!nio->is_locked || nio->lock.is_granted);
 	nio->slot = nexus->is_fenced ? NO_CHILD : read_pick(nexus, nio->tried);
 	if (nio->slot == NO_CHILD)
 		return OP_NEXT;
@@ -139,6 +153,7 @@ static void read_measure(struct nexus_child *child, const struct bdev_io *child_
 	uint64_t now_ns = reactor_now_ns(child->nexus->home);
 	uint64_t latency_ns = now_ns - child_io->submitted_ns;
 
+	ASSERT(child_io->status == IO_OK);
 	ASSERT(now_ns >= child_io->submitted_ns);
 	child->latency_ns += latency_ns / LATENCY_WEIGHT;
 	child->latency_ns -= child->latency_ns / LATENCY_WEIGHT;
@@ -149,7 +164,9 @@ static void read_failed(struct nexus_io *nio, enum io_status status)
 	struct nexus *nexus = nio->nexus;
 	struct nexus_child *child = nexus_child_at(nexus, nio->slot);
 
-	ASSERT(status != IO_OK && nio->slot != NO_CHILD);
+	ASSERT((nio->tried & CHILD_BIT(nio->slot)) == 0);
+	ASSERT(status != IO_OK);
+	ASSERT(nio->slot != NO_CHILD);
 	nio->tried |= CHILD_BIT(nio->slot);
 	nio->status = status;
 	switch (status) {
@@ -184,6 +201,7 @@ static enum read_step read_judge(struct nexus_io *nio)
 	struct nexus *nexus = nio->nexus;
 	enum io_status status;
 
+	ASSERT(nio->slot == NO_CHILD || (nio->tried & CHILD_BIT(nio->slot)) == 0);
 	ASSERT(op_is_idle(&nio->op));
 	ASSERT((nio->damaged & ~nio->tried) == 0);
 	if (nexus->is_fenced) {
@@ -210,12 +228,16 @@ static enum op_flow read_repair(struct nexus_io *nio)
 	struct nexus *nexus = nio->nexus;
 	struct settle *settle = &nio->settle;
 
-	ASSERT(nio->damaged != 0 && nio->status == IO_OK);
+	ASSERT(!nio->is_locked);
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(nio->damaged != 0);
+	ASSERT(nio->status == IO_OK);
 	ASSERT((nio->damaged & CHILD_BIT(nio->slot)) == 0);
 	settle->parent = &nio->op;
 	settle->range = nio->io->range;
 	settle->source_mask = CHILD_BIT(nio->slot);
 	settle->target_mask = nio->damaged & nexus->mask[CHILD_IN_SYNC];
+	ASSERT((settle->target_mask & settle->source_mask) == 0);
 	settle->failed_mask = 0;
 	if (settle->target_mask == 0 || nexus->children[nio->slot].phase != CHILD_IN_SYNC)
 		return OP_NEXT;
@@ -278,6 +300,8 @@ void nexus_read_run(struct op *op)
 
 static enum op_flow compare_area(struct nexus_io *nio)
 {
+	ASSERT(nio->io->type == IO_COMPARE);
+	ASSERT(nio->step == COMPARE_LOCK);
 	ASSERT(!nio->is_locked);
 	nio->settle.area.parent = &nio->op;
 	op_wait(&nio->op);
@@ -289,6 +313,9 @@ static enum op_flow compare_lock(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
 
+	ASSERT(nexus->is_area_busy);
+	ASSERT(nio->io->range.count * nexus->block_bytes <= REBUILD_SEGMENT_BYTES);
+	ASSERT(op_is_idle(&nio->op));
 	nio->lock = (struct range_lock){
 		.parent = &nio->op, .range = nio->io->range, .is_exclusive = true};
 	nio->iov = (struct iovec){nexus->area, nio->io->range.count * nexus->block_bytes};
@@ -300,7 +327,8 @@ static bool compare_is_equal(const struct nexus_io *nio)
 {
 	const uint8_t *bytes = nio->nexus->area;
 
-	ASSERT(nio->lock.is_granted && nio->lock.is_exclusive);
+	ASSERT(nio->lock.is_granted);
+	ASSERT(nio->lock.is_exclusive);
 	ASSERT(nio->nexus->is_area_busy);
 	for (uint32_t i = 0; i < nio->io->iov_count; i++) {
 		const struct iovec *iov = &nio->io->iov[i];
@@ -309,11 +337,14 @@ static bool compare_is_equal(const struct nexus_io *nio)
 			return false;
 		bytes += iov->iov_len;
 	}
+	ASSERT(bytes == nio->nexus->area + nio->iov.iov_len);
 	return true;
 }
 
 static enum compare_step compare_judge(struct nexus_io *nio)
 {
+	ASSERT(nio->lock.is_granted);
+	ASSERT(nio->nexus->is_area_busy);
 	switch (read_judge(nio)) {
 	case READ_SUBMIT:
 		return COMPARE_SUBMIT;
@@ -331,6 +362,8 @@ static enum compare_step compare_judge(struct nexus_io *nio)
 
 static void compare_reply(struct nexus_io *nio)
 {
+	ASSERT(nio->nexus->is_area_busy);
+	ASSERT(!nio->is_locked);
 	range_unlock(&nio->nexus->locks, &nio->lock);
 	nexus_area_release(nio->nexus);
 	nexus_io_finish(nio); /* @nio may be reused from here on */

@@ -27,6 +27,8 @@ static uint32_t source_choose(struct nexus *nexus, uint32_t excluded)
 					   !nexus->children[chosen].channel->bdev->is_local))
 			chosen = slot;
 	}
+	ASSERT(chosen == NO_CHILD || (excluded & CHILD_BIT(chosen)) == 0);
+	ASSERT(chosen == NO_CHILD || nexus->children[chosen].phase == CHILD_IN_SYNC);
 	return chosen;
 }
 
@@ -38,9 +40,15 @@ static int job_begin(struct nexus_child *child)
 	struct rebuild_options options;
 	int rc;
 
-	ASSERT(child->job == NULL && child->phase == CHILD_SYNCING);
-	if (source == NO_CHILD)
+	ASSERT(!nexus->is_stopping);
+	ASSERT(child->channel != NULL);
+	ASSERT(op_is_idle(&child->job_op));
+	ASSERT(bitmap_bit_count(child->stale) == nexus->segment_count);
+	ASSERT(child->job == NULL);
+	ASSERT(child->phase == CHILD_SYNCING);
+	if (source == NO_CHILD || nexus->is_fenced)
 		return -ENODEV;
+	ASSERT(source != child->slot);
 	options = (struct rebuild_options){
 		.reactor = nexus->home,
 		.source = nexus->children[source].channel,
@@ -71,6 +79,8 @@ static void history_add(struct nexus_child *child, const struct rebuild_stats *s
 	struct history *history = &child->nexus->history;
 	struct nexus_history_entry *entry = &history->entries[history->next];
 
+	ASSERT(history->count <= NEXUS_HISTORY_MAX);
+	ASSERT(child->job_source != child->slot);
 	ASSERT(history->next < NEXUS_HISTORY_MAX);
 	ASSERT(child->job_source < NEXUS_CHILDREN_MAX);
 	memcpy(entry->child_uri, child->uri, sizeof(entry->child_uri));
@@ -87,6 +97,9 @@ static void job_continue(struct nexus_child *child)
 {
 	bool is_paused = child->is_job_paused;
 
+	ASSERT(child->job == NULL);
+	ASSERT(child->phase == CHILD_SYNCING);
+	ASSERT(!child->is_job_stop_asked);
 	child->is_job_restarted = false;
 	child->is_job_paused = false;
 	REACHED("nexus_rebuild_changes_source");
@@ -101,6 +114,8 @@ static void job_continue(struct nexus_child *child)
 
 static void job_source_failed(struct nexus_child *child, const struct rebuild_stats *stats)
 {
+	ASSERT(stats->culprit == REBUILD_SOURCE);
+	ASSERT(stats->state == REBUILD_FAILED);
 	/* Whoever failed may be tried again once somebody has brought the copy further. */
 	if (stats->blocks_transferred > 0)
 		child->sources_tried = 0;
@@ -111,6 +126,9 @@ static void job_source_failed(struct nexus_child *child, const struct rebuild_st
 
 static void job_completed(struct nexus_child *child)
 {
+	ASSERT(child->job == NULL);
+	ASSERT(child->joined_change == 0);
+	ASSERT(!child->is_wanted_healthy);
 	ASSERT(bitmap_set_count(child->stale) == 0);
 
 	if (child->nexus->is_fenced || child->nexus->is_stopping) {
@@ -121,8 +139,27 @@ static void job_completed(struct nexus_child *child)
 	child->joined_change = membership_change(child->nexus);
 }
 
+/* Whoever waits for the end of the job relies on that none begins in its place. */
+static bool job_may_continue(const struct nexus_child *child)
+{
+	const struct nexus *nexus = child->nexus;
+
+	ASSERT(child->phase == CHILD_SYNCING);
+	return !child->is_job_stop_asked && !nexus->is_stopping && !nexus->is_fenced;
+}
+
+static void job_stopped(struct nexus_child *child)
+{
+	ASSERT(child->job == NULL);
+	ASSERT(child->joined_change == 0);
+	nexus_recent_add_to(child->nexus, child->stale);
+	nexus_child_set_phase(child, CHILD_STALE);
+}
+
 static void job_judge(struct nexus_child *child, const struct rebuild_stats *stats)
 {
+	ASSERT(child->job == NULL);
+	ASSERT(stats->tasks_active == 0);
 	if (child->phase != CHILD_SYNCING)
 		return; /* a write that missed it has failed the job already */
 	switch (stats->state) {
@@ -130,18 +167,18 @@ static void job_judge(struct nexus_child *child, const struct rebuild_stats *sta
 		job_completed(child);
 		break;
 	case REBUILD_FAILED:
-		if (stats->culprit == REBUILD_SOURCE && !child->nexus->is_stopping)
+		if (stats->culprit == REBUILD_TARGET)
+			nexus_child_fault(child, NEXUS_REASON_REBUILD_FAILED);
+		else if (job_may_continue(child))
 			job_source_failed(child, stats);
 		else
-			nexus_child_fault(child, NEXUS_REASON_REBUILD_FAILED);
+			job_stopped(child); /* the target itself is as good as before */
 		break;
 	case REBUILD_STOPPED:
-		if (child->is_job_restarted) {
+		if (child->is_job_restarted && job_may_continue(child))
 			job_continue(child);
-			break;
-		}
-		nexus_recent_add_to(child->nexus, child->stale);
-		nexus_child_set_phase(child, CHILD_STALE);
+		else
+			job_stopped(child);
 		break;
 	case REBUILD_INIT:
 	case REBUILD_RUNNING:
@@ -157,6 +194,7 @@ static void job_over_run(struct op *op)
 	struct op *waiter = child->job_stop_waiter;
 	struct rebuild_stats stats;
 
+	ASSERT(op_is_idle(op));
 	ASSERT(child->job != NULL);
 	rebuild_job_stats(child->job, &stats);
 	history_add(child, &stats);
@@ -165,12 +203,15 @@ static void job_over_run(struct op *op)
 	rebuild_job_destroy(child->job);
 	child->job = NULL;
 	job_judge(child, &stats);
+	child->is_job_stop_asked = false;
 	child->job_stop_waiter = NULL;
 	op_done(waiter);
 }
 
 void nexus_rebuild_init(struct nexus_child *child)
 {
+	ASSERT(child->job == NULL);
+	ASSERT(child->nexus->home != NULL);
 	op_init(&child->job_op, reactor_ready(child->nexus->home), job_over_run);
 }
 
@@ -178,6 +219,9 @@ int nexus_rebuild_begin(struct nexus_child *child)
 {
 	int rc;
 
+	ASSERT(child->job == NULL);
+	ASSERT(child->joined_change == 0);
+	ASSERT(child->nexus->pause_count > 0);
 	ASSERT(child->phase == CHILD_STALE);
 	ASSERT(child->nexus->active[0] + child->nexus->active[1] == 0);
 	nexus_child_set_phase(child, CHILD_SYNCING);
@@ -192,12 +236,15 @@ int nexus_rebuild_begin(struct nexus_child *child)
 
 void nexus_rebuild_stop(struct nexus_child *child, struct op *parent)
 {
+	ASSERT(parent->pending > 0);
+	ASSERT(child->nexus->is_running);
 	ASSERT(child->job_stop_waiter == NULL);
 	if (child->job == NULL) {
 		op_done(parent);
 		return;
 	}
 	child->is_job_restarted = false;
+	child->is_job_stop_asked = true;
 	child->job_stop_waiter = parent;
 	rebuild_job_stop(child->job);
 }

@@ -451,6 +451,107 @@ static void removed_device_leaves_at_once_and_its_return_is_partial(void **state
 	volume_end(volume);
 }
 
+static void interrupted_child_leaves_and_gets_back_what_its_cache_may_have_lost(void **state)
+{
+	struct volume *volume = volume_begin(state);
+	struct test_io *io = test_io_create();
+
+	/* Answered and not flushed: the machine of the child loses power, and it is gone. */
+	for (uint32_t i = 0; i < 2; i++)
+		volume->disks[i]->has_volatile_cache = true;
+	volume_create(volume, 2);
+	assert_int_equal(volume_write(volume, io, PLACE, 0x44), IO_OK);
+	volume_write_below(volume, 1, PLACE, 0x00);
+	bdev_notify(volume_filter(volume, 1), BDEV_INTERRUPTED);
+	volume_await_child(volume, 1, NEXUS_CHILD_FAULTED);
+	assert_false(volume_is_recorded(volume, 1));
+	assert_int_equal(volume_action(volume, 1, NEXUS_ACTION_ONLINE), NEXUS_DONE);
+	volume_await_child(volume, 1, NEXUS_CHILD_ONLINE);
+	assert_true(volume_is_equal(volume, 0, 1));
+	/* The last one stays, whatever its connection does. */
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit), NEXUS_DONE);
+	bdev_notify(volume_filter(volume, 0), BDEV_INTERRUPTED);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_child(volume, 0)->state, NEXUS_CHILD_ONLINE);
+	assert_int_equal(volume_io(volume, io, IO_READ, PLACE), IO_OK);
+	test_io_destroy(io);
+	volume_end(volume);
+}
+
+/* The copy is under way: its source holds four reads, and has failed the fifth. */
+static int rebuild_with_a_failed_source(struct volume *volume)
+{
+	int held;
+
+	volume_create(volume, 2);
+	volume->request = (struct nexus_request){.is_norebuild = true};
+	assert_int_equal(volume_child_call(volume, 2, nexus_child_add_submit), NEXUS_DONE);
+	volume->request.is_norebuild = false;
+	held = volume_rule(volume, 0,
+			   (struct filter_rule){.action = FILTER_HOLD,
+						.type_mask = 1u << IO_READ,
+						.hits_max = 4});
+	volume_rule(volume, 0, RULE_FAIL_ONCE(IO_READ, IO_MEDIUM_ERROR));
+	assert_int_equal(volume_child_call(volume, 2, nexus_rebuild_start_submit), NEXUS_DONE);
+	volume_turns(volume, 50);
+	return held;
+}
+
+static void stopped_rebuild_does_not_begin_anew_with_another_source(void **state)
+{
+	void (*const ends[])(struct nexus *, struct nexus_request *) = {
+		nexus_rebuild_stop_submit, nexus_child_fault_submit, nexus_child_remove_submit};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct volume *volume = volume_begin(state);
+		int held = rebuild_with_a_failed_source(volume);
+		struct waiter waiter;
+
+		waiter_init(&waiter, volume->fixture->main);
+		volume->request.parent = &waiter.op;
+		op_wait(&waiter.op);
+		ends[i](volume->nexus, &volume->request);
+		volume_turns(volume, 20);
+		filter_rule_remove(volume_filter(volume, 0), held);
+		filter_release(volume_filter(volume, 0));
+		fixture_wait(volume->fixture, &waiter);
+		assert_int_equal(volume->request.result, NEXUS_DONE);
+		assert_int_equal(volume_info(volume)->rebuild_count, 0);
+		if (i == 0)
+			assert_int_equal(volume_child(volume, 2)->state, NEXUS_CHILD_DEGRADED);
+		volume_end(volume);
+	}
+}
+
+/* Main is told that a device went while its nexus is on the way out, home hears of it late. */
+static void device_that_goes_while_its_nexus_is_destroyed_is_no_surprise(void **state)
+{
+	for (int moment = 0; moment < 12; moment++) {
+		struct volume *volume = volume_begin(state);
+		struct waiter waiter;
+
+		volume_create(volume, 2);
+		bdev_channel_close(volume->channel);
+		volume->request = (struct nexus_request){.parent = &waiter.op};
+		waiter_init(&waiter, volume->fixture->main);
+		op_wait(&waiter.op);
+		nexus_destroy_submit(volume->nexus, &volume->request);
+		for (int i = 0; i < moment; i++) {
+			reactor_turn(volume->fixture->main, false);
+			reactor_turn(volume->home, false);
+		}
+		if (volume_filter(volume, 1) != NULL)
+			bdev_notify(volume_filter(volume, 1), BDEV_REMOVED);
+		/* Home is slow. */
+		for (int i = 0; i < 4; i++)
+			reactor_turn(volume->fixture->main, false);
+		fixture_wait(volume->fixture, &waiter);
+		assert_int_equal(volume->request.result, NEXUS_DONE);
+		volume->nexus = NULL;
+		volume_end(volume);
+	}
+}
+
 static void last_child_whose_device_went_returns_without_a_rebuild(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -494,7 +595,10 @@ int main(void)
 		RULE(rebuild_can_be_paused_resumed_stopped_and_started),
 		RULE(unmap_during_a_rebuild_gives_what_it_gives_without),
 		RULE(write_that_fails_on_all_in_sync_leaves_the_target_equal_too),
+		RULE(interrupted_child_leaves_and_gets_back_what_its_cache_may_have_lost),
 		RULE(removed_device_leaves_at_once_and_its_return_is_partial),
+		RULE(stopped_rebuild_does_not_begin_anew_with_another_source),
+		RULE(device_that_goes_while_its_nexus_is_destroyed_is_no_surprise),
 		RULE(last_child_whose_device_went_returns_without_a_rebuild),
 	};
 

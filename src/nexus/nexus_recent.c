@@ -20,16 +20,20 @@
 
 static struct recent *recent_now(struct nexus *nexus)
 {
+	ASSERT(nexus->recent_now < 2);
 	return &nexus->recent[nexus->recent_now];
 }
 
 static struct recent *recent_other(struct nexus *nexus)
 {
+	ASSERT(nexus->recent_now < 2);
 	return &nexus->recent[1 - nexus->recent_now];
 }
 
 static void recent_set(struct recent *recent, uint64_t segment)
 {
+	ASSERT(segment < bitmap_bit_count(recent->map));
+	ASSERT(recent->log_count <= RECENT_LOG_MAX);
 	if (bitmap_is_set(recent->map, segment))
 		return;
 	bitmap_set(recent->map, segment);
@@ -41,6 +45,8 @@ static void recent_set(struct recent *recent, uint64_t segment)
 
 static void recent_clear(struct recent *recent)
 {
+	ASSERT(recent->log_count <= RECENT_LOG_MAX);
+	ASSERT(recent->is_log_full || recent->log_count == bitmap_set_count(recent->map));
 	if (recent->is_log_full) {
 		bitmap_clear_all(recent->map);
 	} else {
@@ -54,11 +60,13 @@ static void recent_clear(struct recent *recent)
 
 static uint64_t segment_first(const struct nexus *nexus, struct block_range range)
 {
+	ASSERT(REBUILD_SEGMENT_BYTES % nexus->block_bytes == 0);
 	return range.first / (REBUILD_SEGMENT_BYTES / nexus->block_bytes);
 }
 
 static uint64_t segment_last(const struct nexus *nexus, struct block_range range)
 {
+	ASSERT(block_range_is_within(range, nexus->block_count));
 	ASSERT(range.count > 0);
 	return (range.first + range.count - 1) / (REBUILD_SEGMENT_BYTES / nexus->block_bytes);
 }
@@ -86,6 +94,7 @@ void nexus_recent_mark(struct nexus *nexus, struct block_range range)
 
 bool nexus_recent_begin_flush(struct nexus *nexus)
 {
+	ASSERT(nexus->recent_now < 2);
 	if (!nexus->has_cache || nexus->flush_owner != NULL)
 		return false;
 	/* What a flush that failed left behind is covered by this one, before anything newer. */
@@ -96,12 +105,14 @@ bool nexus_recent_begin_flush(struct nexus *nexus)
 
 void nexus_recent_flushed(struct nexus *nexus)
 {
+	ASSERT(nexus->flush_owner == NULL);
 	ASSERT(nexus->has_cache);
 	recent_clear(recent_other(nexus));
 }
 
 void nexus_recent_add_to(const struct nexus *nexus, struct bitmap *map)
 {
+	ASSERT(bitmap_bit_count(map) == nexus->segment_count);
 	if (!nexus->has_cache)
 		return;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -118,20 +129,21 @@ void nexus_recent_add_to(const struct nexus *nexus, struct bitmap *map)
 	}
 }
 
-int nexus_map_resize(struct bitmap **map, uint64_t bit_count, bool is_new_set)
+int nexus_map_grow(const struct bitmap *map, uint64_t bit_count, bool is_new_set,
+		   struct bitmap **ret_map)
 {
 	struct bitmap *grown;
-	uint64_t old_count = bitmap_bit_count(*map);
+	uint64_t old_count = bitmap_bit_count(map);
 	int rc = bitmap_create(bit_count, &grown);
 
 	if (rc < 0)
 		return rc;
 	ASSERT(bit_count >= old_count);
 	for (uint64_t bit = 0; bit < bit_count; bit++) {
-		if (bit < old_count ? bitmap_is_set(*map, bit) : is_new_set)
+		if (bit < old_count ? bitmap_is_set(map, bit) : is_new_set)
 			bitmap_set(grown, bit);
 	}
-	bitmap_destroy(*map);
-	*map = grown;
+	ASSERT(bitmap_set_count(grown) >= bitmap_set_count(map));
+	*ret_map = grown;
 	return 0;
 }

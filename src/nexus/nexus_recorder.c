@@ -16,6 +16,8 @@ static struct nexus_recorder_memory *recorder_memory(struct nexus_recorder *reco
 
 static int memory_index(const struct nexus_recorder_memory *memory, const char *key)
 {
+	ASSERT(memory->key_count <= NEXUS_RECORDER_MEMORY_KEYS);
+	ASSERT(key[0] != '\0');
 	for (uint32_t i = 0; i < memory->key_count; i++) {
 		if (strcmp(memory->keys[i], key) == 0)
 			return (int)i;
@@ -28,10 +30,14 @@ static enum nexus_record_result memory_keep(struct nexus_recorder_memory *memory
 {
 	int index = memory_index(memory, io->key);
 
+	ASSERT(io->record.child_count > 0);
+	ASSERT(io->record.child_count <= NEXUS_CHILDREN_MAX);
+	ASSERT(io->record.sequence > 0);
 	if (index < 0) {
 		if (memory->key_count == NEXUS_RECORDER_MEMORY_KEYS)
 			return NEXUS_RECORD_FAILED;
 		index = (int)memory->key_count++;
+		ASSERT(index < NEXUS_RECORDER_MEMORY_KEYS);
 		memcpy(memory->keys[index], io->key, sizeof(io->key));
 	} else if (memory->records[index].epoch > io->record.epoch) {
 		return NEXUS_RECORD_FENCED;
@@ -42,6 +48,7 @@ static enum nexus_record_result memory_keep(struct nexus_recorder_memory *memory
 
 static void memory_answer(struct nexus_recorder_memory *memory, struct nexus_record_io *io)
 {
+	ASSERT(list_is_empty(&io->link));
 	memory->store_count++;
 	io->result = memory->answer;
 	if (memory->answer == NEXUS_RECORD_OK)
@@ -90,6 +97,8 @@ void nexus_recorder_memory_release(struct nexus_recorder_memory *memory)
 	memory->is_held = false;
 	while ((node = list_pop_front(&memory->held)) != NULL)
 		memory_answer(memory, list_entry(node, struct nexus_record_io, link));
+	ASSERT(!memory->is_held);
+	ASSERT(list_is_empty(&memory->held));
 }
 
 const struct nexus_record *nexus_recorder_memory_find(const struct nexus_recorder_memory *memory,

@@ -31,16 +31,20 @@ enum settle_step {
 
 static uint8_t *area_source(struct nexus *nexus)
 {
+	ASSERT(nexus->is_area_busy);
 	return nexus->area;
 }
 
 static uint8_t *area_target(struct nexus *nexus)
 {
+	ASSERT(nexus->is_area_busy);
 	return nexus->area + REBUILD_SEGMENT_BYTES;
 }
 
 void nexus_area_acquire(struct nexus *nexus, struct area_waiter *waiter)
 {
+	ASSERT(waiter->parent->pending > 0);
+	ASSERT(nexus->is_area_busy || list_is_empty(&nexus->area_waiters));
 	list_init(&waiter->link);
 	if (nexus->is_area_busy) {
 		list_push_back(&nexus->area_waiters, &waiter->link);
@@ -67,6 +71,7 @@ static struct block_range settle_piece(const struct settle *settle)
 	struct block_range piece = {settle->range.first + settle->done_blocks,
 				    settle->range.count - settle->done_blocks};
 
+	ASSERT(settle->done_blocks < settle->range.count);
 	ASSERT(piece.count > 0);
 	if (piece.count > piece_blocks)
 		piece.count = piece_blocks;
@@ -80,8 +85,11 @@ static enum op_flow settle_io(struct settle *settle, uint32_t slot, enum io_type
 	struct nexus_child *child = nexus_child_at(nexus, slot);
 	struct block_range range = settle_piece(settle);
 
+	ASSERT(type == IO_READ || type == IO_WRITE);
+	ASSERT(op_is_idle(&settle->op));
 	ASSERT(type == IO_READ || slot != settle->source);
-	ASSERT(settle->lock.is_granted && nexus->is_area_busy);
+	ASSERT(settle->lock.is_granted);
+	ASSERT(nexus->is_area_busy);
 	settle->iov = (struct iovec){memory, range.count * nexus->block_bytes};
 	range.first += nexus->data_offset_blocks;
 	settle->io = (struct bdev_io){.parent = &settle->op,
@@ -100,6 +108,7 @@ static enum op_flow settle_io(struct settle *settle, uint32_t slot, enum io_type
 
 static enum op_flow settle_area(struct settle *settle)
 {
+	ASSERT(settle->step == SETTLE_LOCK);
 	settle->area.parent = &settle->op;
 	op_wait(&settle->op);
 	nexus_area_acquire(settle->nexus, &settle->area);
@@ -108,6 +117,7 @@ static enum op_flow settle_area(struct settle *settle)
 
 static enum op_flow settle_lock(struct settle *settle)
 {
+	ASSERT(op_is_idle(&settle->op));
 	ASSERT(settle->nexus->is_area_busy);
 	settle->lock = (struct range_lock){
 		.parent = &settle->op, .range = settle->range, .is_exclusive = true};
@@ -120,6 +130,7 @@ static uint32_t settle_serving(const struct settle *settle, uint32_t mask)
 {
 	const struct nexus *nexus = settle->nexus;
 
+	ASSERT(settle->lock.is_granted);
 	return mask & (nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING]);
 }
 
@@ -131,11 +142,16 @@ static uint32_t settle_good_sources(const struct settle *settle)
 {
 	uint32_t in_sync = settle->nexus->mask[CHILD_IN_SYNC];
 
+	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->source_mask != 0);
 	return (settle->source_mask & in_sync) != 0 ? settle->source_mask & in_sync : in_sync;
 }
 
 static enum op_flow settle_source(struct settle *settle)
 {
+	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->source == NO_CHILD ||
+	       (settle->source_mask & CHILD_BIT(settle->source)) != 0);
 	if (settle->source == NO_CHILD) {
 		uint32_t good = settle_good_sources(settle);
 
@@ -153,12 +169,14 @@ static enum settle_step settle_choose(struct settle *settle)
 	ASSERT(settle->lock.is_granted);
 	ASSERT((settle->source_mask & CHILD_BIT(settle->source)) != 0);
 	if (settle->io.status == IO_OK) {
+		ASSERT((settle->failed_mask & CHILD_BIT(settle->source)) == 0);
 		settle->target_left = settle_serving(settle, settle->target_mask) &
 				      ~CHILD_BIT(settle->source) & ~settle->failed_mask;
 		return SETTLE_COMPARE;
 	}
 	/* Before anything was copied another source is as good. */
 	if (settle->done_blocks == 0 && others != 0) {
+		ASSERT(settle->failed_mask == 0);
 		settle->source_mask = others;
 		settle->source = mask_first(others);
 		return SETTLE_SOURCE;
@@ -169,6 +187,9 @@ static enum settle_step settle_choose(struct settle *settle)
 
 static enum op_flow settle_compare(struct settle *settle)
 {
+	ASSERT((settle->target_left & CHILD_BIT(settle->source)) == 0);
+	ASSERT((settle->target_left & ~settle->target_mask) == 0);
+	ASSERT((settle->target_left & settle->failed_mask) == 0);
 	settle->target = NO_CHILD;
 	if (settle->target_left == 0)
 		return OP_NEXT;
@@ -181,8 +202,10 @@ static enum op_flow settle_write(struct settle *settle)
 {
 	size_t size_bytes = settle->iov.iov_len;
 
+	ASSERT(settle->lock.is_granted);
 	ASSERT(settle->target != settle->source);
-	ASSERT(size_bytes > 0 && size_bytes <= REBUILD_SEGMENT_BYTES);
+	ASSERT(size_bytes > 0);
+	ASSERT(size_bytes <= REBUILD_SEGMENT_BYTES);
 	if (settle->target == NO_CHILD)
 		return OP_NEXT;
 	if (settle->io.status == IO_OK &&
@@ -193,6 +216,8 @@ static enum op_flow settle_write(struct settle *settle)
 
 static enum settle_step settle_judge(struct settle *settle)
 {
+	ASSERT(settle->lock.is_granted);
+	ASSERT(op_is_idle(&settle->op));
 	ASSERT(settle->done_blocks < settle->range.count);
 	if (settle->target != NO_CHILD) {
 		if (settle->io.status != IO_OK)
@@ -205,6 +230,10 @@ static enum settle_step settle_judge(struct settle *settle)
 
 static void settle_end(struct settle *settle)
 {
+	ASSERT(settle->lock.is_granted);
+	ASSERT(op_is_idle(&settle->op));
+	ASSERT(settle->done_blocks == settle->range.count ||
+	       settle->failed_mask == (settle->target_mask & ~CHILD_BIT(settle->source)));
 	ASSERT((settle->failed_mask & ~settle->target_mask) == 0);
 	ASSERT((settle->failed_mask & CHILD_BIT(settle->source)) == 0);
 	range_unlock(&settle->nexus->locks, &settle->lock);
@@ -258,7 +287,10 @@ static void settle_run(struct op *op)
 
 void nexus_settle_submit(struct nexus *nexus, struct settle *settle)
 {
-	ASSERT(settle->source_mask != 0 && settle->range.count > 0);
+	ASSERT(settle->parent->pending > 0);
+	ASSERT(block_range_is_within(settle->range, nexus->block_count));
+	ASSERT(settle->source_mask != 0);
+	ASSERT(settle->range.count > 0);
 
 	settle->nexus = nexus;
 	settle->step = SETTLE_AREA;

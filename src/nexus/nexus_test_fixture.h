@@ -137,13 +137,13 @@ static inline void volume_set_create(struct volume *volume)
 		assert_int_equal(nexus_set_create(&options, &volume->set), 0);
 }
 
-static inline enum nexus_error volume_try_create(struct volume *volume, uint32_t child_count)
+static inline void volume_start_create(struct volume *volume, uint32_t child_count,
+				       struct waiter *waiter)
 {
 	struct nexus_options *options = &volume->create.options;
-	struct waiter waiter;
 
 	volume_set_create(volume);
-	waiter_init(&waiter, volume->fixture->main);
+	waiter_init(waiter, volume->fixture->main);
 	*options = (struct nexus_options){.name = "volume",
 					  .uuid = {{1, 2, 3}},
 					  .size_bytes = VOLUME_SIZE_BYTES,
@@ -156,12 +156,24 @@ static inline enum nexus_error volume_try_create(struct volume *volume, uint32_t
 					  .stored_record = volume->stored};
 	for (uint32_t i = 0; i < child_count; i++)
 		options->child_uris[i] = volume_uri(volume, i);
-	volume->create.parent = &waiter.op;
-	op_wait(&waiter.op);
+	volume->create.parent = &waiter->op;
+	op_wait(&waiter->op);
 	nexus_create_submit(volume->set, &volume->create);
-	fixture_wait(volume->fixture, &waiter);
+}
+
+static inline enum nexus_error volume_end_create(struct volume *volume, struct waiter *waiter)
+{
+	fixture_wait(volume->fixture, waiter);
 	volume->nexus = volume->create.nexus;
 	return volume->create.result;
+}
+
+static inline enum nexus_error volume_try_create(struct volume *volume, uint32_t child_count)
+{
+	struct waiter waiter;
+
+	volume_start_create(volume, child_count, &waiter);
+	return volume_end_create(volume, &waiter);
 }
 
 static inline void volume_create(struct volume *volume, uint32_t child_count)

@@ -41,6 +41,8 @@ static enum op_flow write_lock(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
 
+	ASSERT(nio->step == WRITE_SUBMIT);
+	ASSERT(op_is_idle(&nio->op));
 	ASSERT(!nio->is_locked);
 	if (nio->io->type == IO_FLUSH)
 		return OP_NEXT;
@@ -56,14 +58,19 @@ static void write_unlock(struct nexus_io *nio)
 {
 	if (!nio->is_locked)
 		return;
+	ASSERT(nio->lock.is_granted);
+	ASSERT(nio->io->type != IO_FLUSH);
 	nio->is_locked = false;
 	nexus_overlap_leave(nio->nexus, nio->io->range);
 	range_unlock(&nio->nexus->locks, &nio->lock);
+	ASSERT(!nio->lock.is_granted);
 }
 
 /* A child that cannot unmap so that zeroes are read gets zeroes written. */
 static enum io_type write_type(const struct bdev *bdev, enum io_type type)
 {
+	ASSERT(type != IO_READ);
+	ASSERT(type != IO_COMPARE);
 	if (type == IO_UNMAP && !(bdev->can_unmap && bdev->reads_zero_after_unmap))
 		return IO_WRITE_ZEROES;
 	return type;
@@ -74,6 +81,8 @@ static void write_submit_child(struct nexus_io *nio, uint32_t slot)
 	struct nexus_child *child = nexus_child_at(nio->nexus, slot);
 	struct bdev_io *child_io = &nio->child_io[slot];
 
+	ASSERT((nio->asked & CHILD_BIT(slot)) != 0);
+	ASSERT(nio->io->type == IO_FLUSH || nio->lock.is_granted);
 	ASSERT(child->phase == CHILD_IN_SYNC || child->phase == CHILD_SYNCING);
 	ASSERT(child->phase == CHILD_IN_SYNC || child->channel != NULL);
 	child_io->status = IO_DEVICE_GONE;
@@ -95,7 +104,12 @@ static enum op_flow write_submit(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
 
+	ASSERT(nio->missed == 0);
+	ASSERT(nio->failed == 0);
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(nio->is_locked == (nio->io->type != IO_FLUSH));
 	ASSERT(nio->asked == 0);
+	ASSERT((nio->asked & (nexus->mask[CHILD_LOSING] | nexus->mask[CHILD_FAULTED])) == 0);
 	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
 	if (nexus->is_fenced)
 		return OP_NEXT;
@@ -114,6 +128,8 @@ static bool write_child_failed(struct nexus_io *nio, uint32_t slot)
 	enum io_status status = nio->child_io[slot].status;
 	const struct bdev_channel *channel = nexus_child_at(nio->nexus, slot)->channel;
 
+	ASSERT((nio->asked & CHILD_BIT(slot)) != 0);
+	ASSERT((unsigned)status <= IO_INTERNAL_ERROR);
 	/* A device without a cache has nothing to flush, whatever it says. */
 	if (nio->io->type == IO_FLUSH && status == IO_UNSUPPORTED && channel != NULL)
 		return channel->bdev->has_volatile_cache;
@@ -125,6 +141,8 @@ static enum io_status write_error(const struct nexus_io *nio, uint32_t bad)
 {
 	enum io_status status = IO_NO_SPACE;
 
+	ASSERT(bad != 0);
+	ASSERT((bad & ~nio->failed) == 0);
 	for_each_child (nio->nexus, bad, slot) {
 		if (nio->child_io[slot].status != IO_NO_SPACE)
 			status = nio->child_io[slot].status;
@@ -150,7 +168,10 @@ static enum write_step write_judge(struct nexus_io *nio)
 	uint32_t in_sync = nexus->mask[CHILD_IN_SYNC];
 	uint32_t good, bad;
 
-	ASSERT(nio->failed == 0 && nio->status == IO_OK);
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(nio->is_locked == (nio->io->type != IO_FLUSH));
+	ASSERT(nio->failed == 0);
+	ASSERT(nio->status == IO_OK);
 	for_each_child (nexus, nio->asked, slot) {
 		if (!write_child_failed(nio, slot))
 			continue;
@@ -163,12 +184,16 @@ static enum write_step write_judge(struct nexus_io *nio)
 		return WRITE_REPLY;
 	}
 	ASSERT((in_sync & ~nio->asked) == 0);
+	ASSERT((nio->failed & ~nio->asked) == 0);
+	ASSERT((nio->asked & nio->missed) == 0);
 	good = in_sync & ~nio->failed;
 	bad = in_sync & nio->failed;
-	ASSERT((good | bad) == in_sync && in_sync != 0);
+	ASSERT((good | bad) == in_sync);
+	ASSERT(in_sync != 0);
 	for_each_child (nexus, nio->failed & nexus->mask[CHILD_SYNCING], slot)
 		write_fault(nio, slot);
 	if (good == 0) {
+		ASSERT(bad == in_sync);
 		nio->status = write_error(nio, bad);
 		return nio->io->type == IO_FLUSH ? WRITE_RECORD : WRITE_SETTLE;
 	}
@@ -183,6 +208,8 @@ static enum op_flow write_settle(struct nexus_io *nio)
 	struct nexus *nexus = nio->nexus;
 	struct settle *settle = &nio->settle;
 
+	ASSERT(nio->is_locked);
+	ASSERT((nio->failed & nexus->mask[CHILD_IN_SYNC]) == nexus->mask[CHILD_IN_SYNC]);
 	ASSERT(nio->status != IO_OK);
 	ASSERT(nio->io->type != IO_FLUSH);
 	write_unlock(nio);
@@ -191,6 +218,8 @@ static enum op_flow write_settle(struct nexus_io *nio)
 	settle->range = nio->io->range;
 	settle->source_mask = nexus->mask[CHILD_IN_SYNC];
 	settle->target_mask = nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING];
+	ASSERT((settle->target_mask & ~nio->asked) == 0);
+	ASSERT(settle->source_mask != 0);
 	settle->failed_mask = 0;
 	if (mask_count(settle->target_mask) == 1)
 		return OP_NEXT;
@@ -205,12 +234,15 @@ static void write_blame(struct nexus_io *nio)
 	struct nexus *nexus = nio->nexus;
 	uint32_t serving = nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING];
 
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(nio->status != IO_OK);
 	ASSERT(!nio->is_locked);
 	for_each_child (nexus, nio->settle.failed_mask & serving, slot) {
 		if (!nexus_child_is_last(nexus_child_at(nexus, slot)))
 			write_fault(nio, slot);
 	}
 	nio->missed |= nio->settle.failed_mask;
+	ASSERT(mask_count(nexus->mask[CHILD_IN_SYNC]) > 0);
 }
 
 /* What those out of service have missed; and what is not yet flushed. */
@@ -219,6 +251,8 @@ static void write_mark(struct nexus_io *nio)
 	struct nexus *nexus = nio->nexus;
 	uint32_t serving = nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING];
 
+	ASSERT(nio->io->type != IO_FLUSH);
+	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
 	for_each_child (nexus, ~serving, slot) {
 		if (nexus->children[slot].stale != NULL)
 			nexus_map_mark(nexus, nexus->children[slot].stale, nio->io->range);
@@ -228,8 +262,10 @@ static void write_mark(struct nexus_io *nio)
 
 static void write_flushed(struct nexus_io *nio)
 {
+	ASSERT(nio->io->type == IO_FLUSH);
 	if (nio->nexus->flush_owner != nio)
 		return;
+	ASSERT(nio->nexus->has_cache);
 	nio->nexus->flush_owner = NULL;
 	if (nio->status == IO_OK)
 		nexus_recent_flushed(nio->nexus);
@@ -255,6 +291,8 @@ static enum op_flow write_record(struct nexus_io *nio)
 		if (child->lost_change > change)
 			change = child->lost_change;
 	}
+	ASSERT(!nio->is_locked);
+	ASSERT(change <= nexus->membership.change_last);
 	nio->waiter.result = RECORD_WAIT_OK;
 	if (change == 0)
 		return OP_NEXT;
@@ -267,6 +305,8 @@ static enum op_flow write_record(struct nexus_io *nio)
 
 static void write_recorded(struct nexus_io *nio)
 {
+	ASSERT(op_is_idle(&nio->op));
+	ASSERT(!nio->is_locked);
 	switch (nio->waiter.result) {
 	case RECORD_WAIT_OK:
 		break;
@@ -278,6 +318,7 @@ static void write_recorded(struct nexus_io *nio)
 		nio->status = IO_NOT_READY;
 		break;
 	}
+	ASSERT(nio->waiter.result == RECORD_WAIT_OK || nio->status != IO_OK);
 }
 
 /* The whole life of a mirrored write: entered once to start, then once per wake-up. */

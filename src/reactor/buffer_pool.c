@@ -35,6 +35,8 @@ struct buffer_pool {
 
 static int class_init(struct buffer_class *class, uint32_t buffer_bytes, uint32_t total)
 {
+	ASSERT(buffer_bytes % PAGE_BYTES == 0);
+	ASSERT(class->free_count == 0);
 	class->buffer_bytes = buffer_bytes;
 	class->total = total;
 	list_init(&class->free);
@@ -48,6 +50,9 @@ static int class_init(struct buffer_class *class, uint32_t buffer_bytes, uint32_
 /* Cuts the class's part out of the arena. Return: where the next part begins. */
 static uint8_t *class_cut(struct buffer_class *class, uint8_t *bytes)
 {
+	ASSERT((uintptr_t)bytes % PAGE_BYTES == 0);
+	ASSERT(class->free_count == 0);
+	ASSERT(class->total == 0 || class->buffers != NULL);
 	for (uint32_t i = 0; i < class->total; i++) {
 		struct buffer *buffer = &class->buffers[i];
 
@@ -82,6 +87,7 @@ int buffer_pool_create(uint32_t small_count, uint32_t large_count, struct buffer
 	bytes = class_cut(&pool->of[0], pool->arena);
 	bytes = class_cut(&pool->of[1], bytes);
 	ASSERT(bytes == pool->arena + pool->arena_bytes);
+	ASSERT((pool->arena == NULL) == (pool->arena_bytes == 0));
 	*ret_pool = pool;
 	return 0;
 
@@ -101,6 +107,7 @@ void buffer_pool_destroy(struct buffer_pool *pool)
 		ASSERT(list_is_empty(&pool->of[i].waiting));
 		memory_free(pool->of[i].buffers);
 	}
+	ASSERT((pool->arena == NULL) == (pool->arena_bytes == 0));
 	if (pool->arena != NULL)
 		memory_free_pages(pool->arena, pool->arena_bytes);
 	memory_free(pool);
@@ -108,7 +115,8 @@ void buffer_pool_destroy(struct buffer_pool *pool)
 
 static struct buffer_class *class_for(struct buffer_pool *pool, uint32_t size_bytes)
 {
-	ASSERT(size_bytes > 0 && size_bytes <= LARGE_BUFFER_BYTES);
+	ASSERT(size_bytes > 0);
+	ASSERT(size_bytes <= LARGE_BUFFER_BYTES);
 	return &pool->of[size_bytes > SMALL_BUFFER_BYTES];
 }
 
@@ -117,12 +125,15 @@ struct buffer *buffer_acquire(struct buffer_pool *pool, uint32_t size_bytes)
 	struct buffer_class *class = class_for(pool, size_bytes);
 	struct list_node *node;
 
+	ASSERT(list_is_empty(&class->free) == (class->free_count == 0));
 	ASSERT(list_is_empty(&class->waiting) || class->free_count == 0);
 	node = list_pop_front(&class->free);
 	if (node == NULL)
 		return NULL;
 	ASSERT(class->free_count > 0);
 	class->free_count--;
+	ASSERT(class->free_count < class->total);
+	ASSERT(list_is_empty(node));
 	return list_entry(node, struct buffer, link);
 }
 
@@ -135,13 +146,15 @@ void buffer_wait(struct buffer_pool *pool, struct buffer_waiter *waiter)
 		list_push_back(&class_for(pool, waiter->size_bytes)->waiting, &waiter->link);
 	else
 		op_done(waiter->parent);
+	ASSERT((waiter->buffer == NULL) == !list_is_empty(&waiter->link));
 }
 
 bool buffer_wait_cancel(struct buffer_pool *pool, struct buffer_waiter *waiter)
 {
-	(void)pool;
 	if (waiter->buffer != NULL)
 		return false;
+	ASSERT(class_for(pool, waiter->size_bytes)->free_count == 0);
+	ASSERT(waiter->parent == NULL || waiter->parent->pending > 0);
 	ASSERT(!list_is_empty(&waiter->link));
 	list_remove(&waiter->link);
 	op_done(waiter->parent);
@@ -154,29 +167,37 @@ void buffer_release(struct buffer_pool *pool, struct buffer *buffer)
 	struct list_node *node;
 
 	ASSERT(buffer->size_bytes == class->buffer_bytes);
-	ASSERT(buffer >= class->buffers && buffer < class->buffers + class->total);
+	ASSERT(buffer >= class->buffers);
+	ASSERT(buffer < class->buffers + class->total);
 	ASSERT(list_is_empty(&buffer->link)); /* not free already */
 	ASSERT(class->free_count < class->total);
+	ASSERT(list_is_empty(&class->waiting) || class->free_count == 0);
+	ASSERT((size_t)(buffer->bytes - pool->arena) < pool->arena_bytes);
 	node = list_pop_front(&class->waiting);
 	if (node != NULL) {
 		struct buffer_waiter *waiter = list_entry(node, struct buffer_waiter, link);
 
+		ASSERT(waiter->buffer == NULL);
+		ASSERT(waiter->size_bytes <= buffer->size_bytes);
 		waiter->buffer = buffer;
 		op_done(waiter->parent);
 		return;
 	}
 	list_push_front(&class->free, &buffer->link);
 	class->free_count++;
+	ASSERT(class->free_count <= class->total);
 }
 
 void buffer_pool_memory(struct buffer_pool *pool, void **ret_memory, size_t *ret_size_bytes)
 {
+	ASSERT((pool->arena == NULL) == (pool->arena_bytes == 0));
 	*ret_memory = pool->arena;
 	*ret_size_bytes = pool->arena_bytes;
 }
 
 uint32_t buffer_pool_free_count(const struct buffer_pool *pool, uint32_t size_bytes)
 {
-	ASSERT(size_bytes > 0 && size_bytes <= LARGE_BUFFER_BYTES);
+	ASSERT(size_bytes > 0);
+	ASSERT(size_bytes <= LARGE_BUFFER_BYTES);
 	return pool->of[size_bytes > SMALL_BUFFER_BYTES].free_count;
 }

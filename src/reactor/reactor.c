@@ -42,6 +42,7 @@ struct reactor {
 	uint64_t now_ns;
 	struct reactor_stats stats;
 	uint32_t index;
+	bool is_turning; /* in a turn now: a turn does not nest */
 	_Atomic bool is_stopping;
 	/* A line of its own: other threads write here. */
 	_Alignas(64) _Atomic(struct reactor_message *) messages; /* newest first */
@@ -74,6 +75,8 @@ int reactor_create(struct os *os, const struct reactor_options *options,
 	size_t arena_bytes;
 	int rc;
 
+	ASSERT(options->ring_entries > 0);
+	ASSERT(options->core >= -1);
 	ASSERT(options->index < REACTORS_MAX);
 	/* On pages: the line for messages needs its alignment. */
 	reactor = memory_alloc_pages(sizeof(*reactor));
@@ -95,6 +98,8 @@ int reactor_create(struct os *os, const struct reactor_options *options,
 	buffer_pool_memory(reactor->buffers, &arena, &arena_bytes);
 	if (arena_bytes > 0)
 		os_ring_buffers_register(reactor->ring, arena, arena_bytes);
+	ASSERT((uintptr_t)&reactor->messages % 64 == 0);
+	ASSERT(!reactor->is_turning);
 	*ret_reactor = reactor;
 	return 0;
 
@@ -109,9 +114,11 @@ void reactor_destroy(struct reactor *reactor)
 {
 	if (reactor == NULL)
 		return;
+	ASSERT(!reactor->is_turning);
 	ASSERT(op_queue_is_empty(&reactor->ready));
 	ASSERT(op_queue_is_empty(&reactor->late));
 	ASSERT(timer_heap_first(&reactor->timers) == NULL);
+	ASSERT(reactor->timers.count == 0);
 	ASSERT(atomic_load(&reactor->messages) == NULL);
 	os_ring_destroy(reactor->ring);
 	buffer_pool_destroy(reactor->buffers);
@@ -122,6 +129,8 @@ uint64_t reactor_due_ns(const struct reactor *reactor)
 {
 	const struct reactor_timer *timer = timer_heap_first(&reactor->timers);
 
+	ASSERT((timer == NULL) == (reactor->timers.count == 0));
+	ASSERT(timer == NULL || timer->is_armed);
 	if (!op_queue_is_empty(&reactor->ready) || !op_queue_is_empty(&reactor->late) ||
 	    atomic_load_explicit(&reactor->messages, memory_order_acquire) != NULL)
 		return 0;
@@ -172,6 +181,10 @@ static uint32_t idle(struct reactor *reactor, uint64_t due_ns)
 	uint64_t idle_since_ns = os_clock_now_ns(reactor->os);
 	uint32_t count;
 
+	ASSERT(reactor->is_turning);
+	ASSERT(due_ns > reactor->now_ns);
+	ASSERT(op_queue_is_empty(&reactor->ready));
+	ASSERT(op_queue_is_empty(&reactor->late));
 	if (spin(reactor, idle_since_ns, due_ns)) {
 		count = os_ring_turn(reactor->ring, OS_WAIT_NOT);
 	} else {
@@ -179,6 +192,7 @@ static uint32_t idle(struct reactor *reactor, uint64_t due_ns)
 		count = os_ring_turn(reactor->ring, due_ns);
 	}
 	reactor->now_ns = os_clock_now_ns(reactor->os);
+	ASSERT(reactor->now_ns >= idle_since_ns);
 	reactor_spin_record(&reactor->spin, reactor->now_ns - idle_since_ns);
 	return count;
 }
@@ -190,6 +204,7 @@ static uint32_t ring_part(struct reactor *reactor, bool may_sleep)
 	uint32_t count = os_ring_turn(reactor->ring, OS_WAIT_NOT);
 	uint64_t due_ns;
 
+	ASSERT(reactor->is_turning);
 	reactor->now_ns = os_clock_now_ns(reactor->os);
 	if (!may_sleep || count > 0 || has_event(reactor))
 		return count;
@@ -205,6 +220,7 @@ static uint32_t messages_part(struct reactor *reactor)
 	struct reactor_message *in_order = NULL;
 	uint32_t count = 0;
 
+	ASSERT(reactor->is_turning);
 	message = atomic_exchange_explicit(&reactor->messages, NULL, memory_order_acquire);
 	while (message != NULL) {
 		struct reactor_message *next = message->next;
@@ -217,6 +233,7 @@ static uint32_t messages_part(struct reactor *reactor)
 		message = in_order;
 		/* Its memory is the sender's again once it runs. */
 		in_order = message->next;
+		ASSERT(message->run != NULL);
 		count++;
 		message->run(message);
 	}
@@ -228,6 +245,7 @@ static uint32_t timers_part(struct reactor *reactor)
 	uint64_t sequence_end = reactor->timers.sequence_next;
 	uint32_t count = 0;
 
+	ASSERT(reactor->is_turning);
 	for (;;) {
 		struct reactor_timer *timer = timer_heap_first(&reactor->timers);
 
@@ -235,8 +253,10 @@ static uint32_t timers_part(struct reactor *reactor)
 		if (timer == NULL || timer->deadline_ns > reactor->now_ns ||
 		    timer->sequence >= sequence_end)
 			return count;
+		ASSERT(timer->reactor == reactor);
 		timer_heap_remove(&reactor->timers, timer);
 		count++;
+		ASSERT(!timer->is_armed);
 		timer->expired(timer);
 	}
 }
@@ -245,6 +265,7 @@ static uint32_t late_part(struct reactor *reactor)
 {
 	struct op_queue now;
 
+	ASSERT(reactor->is_turning);
 	if (op_queue_is_empty(&reactor->late))
 		return 0;
 	op_queue_init(&now);
@@ -255,12 +276,18 @@ static uint32_t late_part(struct reactor *reactor)
 bool reactor_turn(struct reactor *reactor, bool may_sleep)
 {
 	struct reactor_stats *stats = &reactor->stats;
-	uint32_t completions = ring_part(reactor, may_sleep);
-	uint32_t messages = messages_part(reactor);
-	uint32_t timers = timers_part(reactor);
-	uint32_t ops = op_queue_run(&reactor->ready, READY_BUDGET);
+	uint64_t before_ns = reactor->now_ns;
+	uint32_t completions, messages, timers, ops;
 
+	ASSERT(!reactor->is_turning);
+	reactor->is_turning = true;
+	completions = ring_part(reactor, may_sleep);
+	ASSERT(reactor->now_ns >= before_ns);
+	messages = messages_part(reactor);
+	timers = timers_part(reactor);
+	ops = op_queue_run(&reactor->ready, READY_BUDGET);
 	ops += late_part(reactor);
+	reactor->is_turning = false;
 	stats->turns++;
 	stats->completions += completions;
 	stats->messages += messages;
@@ -270,6 +297,7 @@ bool reactor_turn(struct reactor *reactor, bool may_sleep)
 
 void reactor_run(struct reactor *reactor)
 {
+	ASSERT(!reactor->is_turning);
 	while (!atomic_load_explicit(&reactor->is_stopping, memory_order_acquire))
 		reactor_turn(reactor, true);
 	atomic_store(&reactor->is_stopping, false);
@@ -293,6 +321,7 @@ struct os_ring *reactor_ring(struct reactor *reactor)
 
 uint32_t reactor_index(const struct reactor *reactor)
 {
+	ASSERT(reactor->index < REACTORS_MAX);
 	return reactor->index;
 }
 
@@ -319,7 +348,8 @@ uint64_t reactor_now_ns(const struct reactor *reactor)
 void reactor_timer_init(struct reactor_timer *timer, struct reactor *reactor,
 			void (*expired)(struct reactor_timer *timer))
 {
-	ASSERT(reactor != NULL && expired != NULL);
+	ASSERT(reactor != NULL);
+	ASSERT(expired != NULL);
 	*timer = (struct reactor_timer){.reactor = reactor, .expired = expired};
 }
 
@@ -327,10 +357,13 @@ void reactor_timer_start(struct reactor_timer *timer, uint64_t delay_ns)
 {
 	struct reactor *reactor = timer->reactor;
 
+	ASSERT(timer->expired != NULL);
 	reactor_timer_stop(timer);
 	if (__builtin_add_overflow(reactor->now_ns, delay_ns, &timer->deadline_ns))
 		timer->deadline_ns = UINT64_MAX;
+	ASSERT(timer->deadline_ns >= reactor->now_ns);
 	timer_heap_insert(&reactor->timers, timer);
+	ASSERT(timer->is_armed);
 }
 
 void reactor_timer_stop(struct reactor_timer *timer)
@@ -338,10 +371,12 @@ void reactor_timer_stop(struct reactor_timer *timer)
 	ASSERT(timer->reactor != NULL);
 	if (timer->is_armed)
 		timer_heap_remove(&timer->reactor->timers, timer);
+	ASSERT(!timer->is_armed);
 }
 
 bool reactor_timer_is_armed(const struct reactor_timer *timer)
 {
+	ASSERT(!timer->is_armed || timer->reactor->timers.count > 0);
 	return timer->is_armed;
 }
 
@@ -349,6 +384,7 @@ void reactor_send(struct reactor *receiver, struct reactor_message *message)
 {
 	struct reactor_message *newest;
 
+	ASSERT(receiver != NULL);
 	ASSERT(message->run != NULL);
 	newest = atomic_load_explicit(&receiver->messages, memory_order_relaxed);
 	do

@@ -10,6 +10,8 @@
 
 static bool timer_is_before(const struct reactor_timer *one, const struct reactor_timer *other)
 {
+	ASSERT(one != other);
+	ASSERT(one->sequence != other->sequence);
 	if (one->deadline_ns != other->deadline_ns)
 		return one->deadline_ns < other->deadline_ns;
 	return one->sequence < other->sequence;
@@ -25,8 +27,10 @@ static struct reactor_timer *roots_merge(struct reactor_timer *one, struct react
 		return other;
 	if (other == NULL)
 		return one;
-	ASSERT(one->previous == NULL && one->sibling == NULL);
-	ASSERT(other->previous == NULL && other->sibling == NULL);
+	ASSERT(one->previous == NULL);
+	ASSERT(one->sibling == NULL);
+	ASSERT(other->previous == NULL);
+	ASSERT(other->sibling == NULL);
 	parent = timer_is_before(other, one) ? other : one;
 	child = parent == one ? other : one;
 	child->previous = parent;
@@ -34,6 +38,9 @@ static struct reactor_timer *roots_merge(struct reactor_timer *one, struct react
 	if (parent->child != NULL)
 		parent->child->previous = child;
 	parent->child = child;
+	ASSERT(parent->previous == NULL);
+	ASSERT(parent->sibling == NULL);
+	ASSERT(!timer_is_before(child, parent));
 	return parent;
 }
 
@@ -43,6 +50,7 @@ static struct reactor_timer *root_cut_first(struct reactor_timer **siblings)
 
 	if (first == NULL)
 		return NULL;
+	ASSERT(first->is_armed);
 	*siblings = first->sibling;
 	first->sibling = NULL;
 	first->previous = NULL;
@@ -59,6 +67,7 @@ static struct reactor_timer *siblings_merge(struct reactor_timer *siblings)
 		struct reactor_timer *one = root_cut_first(&siblings);
 		struct reactor_timer *pair = roots_merge(one, root_cut_first(&siblings));
 
+		ASSERT(pair->previous == NULL);
 		pair->sibling = pairs;
 		pairs = pair;
 	}
@@ -69,6 +78,8 @@ static struct reactor_timer *siblings_merge(struct reactor_timer *siblings)
 
 void timer_heap_insert(struct timer_heap *heap, struct reactor_timer *timer)
 {
+	ASSERT(heap->sequence_next < UINT64_MAX);
+	ASSERT((heap->root == NULL) == (heap->count == 0));
 	ASSERT(!timer->is_armed);
 	timer->is_armed = true;
 	timer->sequence = heap->sequence_next++;
@@ -77,12 +88,15 @@ void timer_heap_insert(struct timer_heap *heap, struct reactor_timer *timer)
 	timer->previous = NULL;
 	heap->root = roots_merge(heap->root, timer);
 	heap->count++;
+	ASSERT(heap->root != NULL);
+	ASSERT(heap->root->deadline_ns <= timer->deadline_ns);
 }
 
 void timer_heap_remove(struct timer_heap *heap, struct reactor_timer *timer)
 {
 	struct reactor_timer *children = siblings_merge(timer->child);
 
+	ASSERT((timer == heap->root) == (timer->previous == NULL));
 	ASSERT(timer->is_armed);
 	ASSERT(heap->count > 0);
 	if (timer == heap->root) {
@@ -103,4 +117,6 @@ void timer_heap_remove(struct timer_heap *heap, struct reactor_timer *timer)
 	timer->is_armed = false;
 	heap->count--;
 	ASSERT((heap->root == NULL) == (heap->count == 0));
+	ASSERT(heap->root == NULL || heap->root->previous == NULL);
+	ASSERT(heap->root == NULL || heap->root->sibling == NULL);
 }

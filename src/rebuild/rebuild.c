@@ -85,6 +85,7 @@ struct rebuild_job {
 
 const char *rebuild_state_text(enum rebuild_state state)
 {
+	ASSERT((unsigned)state <= REBUILD_COMPLETED);
 	switch (state) {
 	case REBUILD_INIT:
 		return "init";
@@ -106,13 +107,18 @@ uint64_t rebuild_segment_count(uint64_t block_count, uint32_t block_bytes)
 {
 	uint64_t segment_blocks = REBUILD_SEGMENT_BYTES / block_bytes;
 
-	ASSERT(block_bytes >= BLOCK_BYTES_MIN && block_bytes <= BLOCK_BYTES_MAX);
+	ASSERT(REBUILD_SEGMENT_BYTES % block_bytes == 0);
+	ASSERT(block_bytes >= BLOCK_BYTES_MIN);
+	ASSERT(block_bytes <= BLOCK_BYTES_MAX);
 	return block_count / segment_blocks + (block_count % segment_blocks != 0);
 }
 
 static void job_fail(struct rebuild_job *job, enum rebuild_culprit culprit, enum io_status status)
 {
-	ASSERT(culprit != REBUILD_NOBODY && status != IO_OK);
+	ASSERT((job->culprit == REBUILD_NOBODY) == (job->status == IO_OK));
+	ASSERT(job->end_wall_ns == 0);
+	ASSERT(culprit != REBUILD_NOBODY);
+	ASSERT(status != IO_OK);
 	if (job->culprit != REBUILD_NOBODY)
 		return;
 	job->culprit = culprit;
@@ -121,6 +127,8 @@ static void job_fail(struct rebuild_job *job, enum rebuild_culprit culprit, enum
 
 static bool job_is_ending(const struct rebuild_job *job)
 {
+	ASSERT((job->culprit == REBUILD_NOBODY) == (job->status == IO_OK));
+	ASSERT(!job->is_abandoned || job->culprit != REBUILD_NOBODY);
 	return job->is_stop_asked || job->culprit != REBUILD_NOBODY;
 }
 
@@ -131,9 +139,12 @@ static struct block_range task_range(const struct rebuild_task *task)
 	const struct rebuild_job *job = task->job;
 	struct block_range range = {task->segment * job->segment_blocks, job->segment_blocks};
 
+	ASSERT(task->segment < bitmap_bit_count(job->options.stale));
 	ASSERT(range.first < job->options.block_count);
 	if (range.count > job->options.block_count - range.first)
 		range.count = job->options.block_count - range.first;
+	ASSERT(range.count > 0);
+	ASSERT(range.count <= job->segment_blocks);
 	return range;
 }
 
@@ -145,19 +156,26 @@ static enum op_flow task_pace(struct rebuild_task *task)
 	uint64_t now_ns = reactor_now_ns(job->options.reactor);
 	uint64_t start_ns;
 
+	ASSERT(task->step == TASK_LOCK);
+	ASSERT(!reactor_timer_is_armed(&task->pace));
 	if (rate == 0)
 		return OP_NEXT;
 	start_ns = job->pace_next_ns > now_ns ? job->pace_next_ns : now_ns;
 	job->pace_next_ns = start_ns + REBUILD_SEGMENT_BYTES * 1000000000ull / rate;
 	if (start_ns == now_ns)
 		return OP_NEXT;
+	ASSERT(start_ns > now_ns);
 	reactor_timer_start(&task->pace, start_ns - now_ns);
 	return OP_WAIT;
 }
 
 static void task_pace_expired(struct reactor_timer *timer)
 {
-	op_wake(&container_of(timer, struct rebuild_task, pace)->op);
+	struct rebuild_task *task = container_of(timer, struct rebuild_task, pace);
+
+	ASSERT(task->step == TASK_LOCK);
+	ASSERT(op_is_idle(&task->op));
+	op_wake(&task->op);
 }
 
 static bool task_take(struct rebuild_task *task)
@@ -165,6 +183,10 @@ static bool task_take(struct rebuild_task *task)
 	struct rebuild_job *job = task->job;
 	uint64_t segment;
 
+	ASSERT(task->step == TASK_TAKE);
+	ASSERT(!task->lock.is_granted);
+	ASSERT(job->tasks_active > 0);
+	ASSERT(job->round_taken <= REBUILD_CHECKPOINT_SEGMENTS);
 	if (job_is_ending(job) || job->is_pause_asked)
 		return false;
 	if (job->round_taken == REBUILD_CHECKPOINT_SEGMENTS)
@@ -172,6 +194,7 @@ static bool task_take(struct rebuild_task *task)
 	segment = bitmap_find_set(job->options.stale, job->cursor);
 	if (segment == BITMAP_NONE)
 		return false;
+	ASSERT(segment >= job->cursor);
 	ASSERT(!bitmap_is_set(job->copied, segment));
 	job->cursor = segment + 1;
 	job->round_taken++;
@@ -181,6 +204,10 @@ static bool task_take(struct rebuild_task *task)
 
 static enum op_flow task_lock(struct rebuild_task *task)
 {
+	ASSERT(!task->lock.is_granted);
+	ASSERT(!reactor_timer_is_armed(&task->pace));
+	ASSERT(bitmap_is_set(task->job->options.stale, task->segment));
+	ASSERT(task->segment < task->job->cursor);
 	task->lock = (struct range_lock){
 		.parent = &task->op, .range = task_range(task), .is_exclusive = true};
 	range_lock(task->job->options.locks, &task->lock);
@@ -192,8 +219,11 @@ static enum op_flow task_read(struct rebuild_task *task)
 	struct rebuild_job *job = task->job;
 	struct block_range range = task->lock.range;
 
+	ASSERT(task->lock.is_exclusive);
+	ASSERT(op_is_idle(&task->op));
 	ASSERT(task->lock.is_granted);
 	task->iov.iov_len = range.count * job->options.source->bdev->block_bytes;
+	ASSERT(task->iov.iov_len <= REBUILD_SEGMENT_BYTES);
 	range.first += job->options.source_offset_blocks;
 	task->io = (struct bdev_io){.parent = &task->op,
 				    .type = IO_READ,
@@ -209,6 +239,8 @@ static bool memory_is_zero(const struct iovec *iov)
 {
 	const uint8_t *bytes = iov->iov_base;
 
+	ASSERT(iov->iov_len > 0);
+	ASSERT(iov->iov_len <= REBUILD_SEGMENT_BYTES);
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, iov->iov_len - 1) == 0;
 }
 
@@ -220,6 +252,9 @@ static enum op_flow task_write(struct rebuild_task *task)
 	struct block_range range = task->lock.range;
 	bool is_unmap;
 
+	ASSERT(task->lock.is_granted);
+	ASSERT(task->io.type == IO_READ);
+	ASSERT(op_is_idle(&task->op));
 	if (task->io.status != IO_OK) {
 		job_fail(job, REBUILD_SOURCE, task->io.status);
 		return OP_NEXT;
@@ -243,7 +278,10 @@ static void task_judge(struct rebuild_task *task)
 {
 	struct rebuild_job *job = task->job;
 
+	ASSERT(op_is_idle(&task->op));
+	ASSERT(!bitmap_is_set(job->copied, task->segment));
 	range_unlock(job->options.locks, &task->lock);
+	ASSERT(!task->lock.is_granted);
 	if (task->io.type == IO_READ)
 		return; /* nothing was written: the read failed, or the job is abandoned */
 	if (task->io.status != IO_OK) {
@@ -262,6 +300,7 @@ static void task_run(struct op *op)
 		switch (task->step) {
 		case TASK_TAKE:
 			if (!task_take(task)) {
+				ASSERT(!task->lock.is_granted);
 				task->job->tasks_active--;
 				op_done(&task->job->op);
 				return;
@@ -297,6 +336,10 @@ static void task_run(struct op *op)
 
 static enum op_flow job_copy(struct rebuild_job *job)
 {
+	ASSERT(job->step == JOB_FLUSH);
+	ASSERT(!job_is_ending(job));
+	ASSERT(!job->is_pause_asked);
+	ASSERT_SLOW(bitmap_find_set(job->options.stale, 0) >= job->cursor);
 	ASSERT(job->tasks_active == 0);
 	ASSERT(bitmap_set_count(job->copied) == 0);
 
@@ -312,11 +355,14 @@ static enum op_flow job_copy(struct rebuild_job *job)
 		/* Not entered here: a device that answers at once would hold the reactor. */
 		op_wake(&task->op);
 	}
+	ASSERT(job->tasks_active == job->options.task_count);
 	return op_join(&job->op);
 }
 
 static enum op_flow job_flush(struct rebuild_job *job)
 {
+	ASSERT(op_is_idle(&job->op));
+	ASSERT(bitmap_set_count(job->copied) <= job->round_taken);
 	ASSERT(job->tasks_active == 0);
 
 	job->flush = (struct bdev_io){.parent = &job->op, .type = IO_FLUSH, .status = IO_OK};
@@ -331,12 +377,15 @@ static void job_clear(struct rebuild_job *job)
 {
 	uint64_t segment = job->round_from;
 
+	ASSERT(job->tasks_active == 0);
+	ASSERT(op_is_idle(&job->op));
 	if (job->flush.status != IO_OK)
 		job_fail(job, REBUILD_TARGET, job->flush.status);
 	for (;;) {
 		segment = bitmap_find_set(job->copied, segment);
 		if (segment == BITMAP_NONE)
 			break;
+		ASSERT(segment < job->cursor);
 		bitmap_clear(job->copied, segment);
 		if (job->flush.status == IO_OK && !job->is_abandoned) {
 			ASSERT(bitmap_is_set(job->options.stale, segment));
@@ -345,11 +394,17 @@ static void job_clear(struct rebuild_job *job)
 		}
 	}
 	ASSERT(bitmap_set_count(job->copied) == 0);
+	ASSERT(job->segments_done <= job->segments_todo);
 }
 
 /* OP_WAIT: it rests until it is resumed, stopped or abandoned. */
 static enum op_flow job_decide(struct rebuild_job *job, enum job_step *ret_step)
 {
+	ASSERT(job->tasks_active == 0);
+	ASSERT(job->end_wall_ns == 0);
+	ASSERT(bitmap_set_count(job->copied) == 0);
+	ASSERT(job->is_abandoned ||
+	       job->segments_done + bitmap_set_count(job->options.stale) == job->segments_todo);
 	*ret_step = JOB_END;
 	job->is_resting = false;
 	if (job_is_ending(job) || bitmap_set_count(job->options.stale) == 0)
@@ -366,7 +421,11 @@ static enum op_flow job_decide(struct rebuild_job *job, enum job_step *ret_step)
 
 static void job_end(struct rebuild_job *job)
 {
-	ASSERT(job->tasks_active == 0 && job->end_wall_ns == 0);
+	ASSERT(job->state == REBUILD_RUNNING || job->state == REBUILD_PAUSED);
+	ASSERT(!job->is_resting);
+	ASSERT(bitmap_set_count(job->copied) == 0);
+	ASSERT(job->tasks_active == 0);
+	ASSERT(job->end_wall_ns == 0);
 
 	if (job->culprit != REBUILD_NOBODY)
 		job->state = REBUILD_FAILED;
@@ -416,7 +475,17 @@ int rebuild_job_create(const struct rebuild_options *options, struct rebuild_job
 	struct rebuild_job *job = memory_alloc(sizeof(*job));
 	uint32_t block_bytes = options->source->bdev->block_bytes;
 
-	ASSERT(options->task_count <= REBUILD_TASKS_MAX && options->block_count > 0);
+	ASSERT(options->source != options->target);
+	ASSERT(options->source->reactor == options->reactor);
+	ASSERT(options->target->reactor == options->reactor);
+	ASSERT(block_range_is_within(
+		(struct block_range){options->source_offset_blocks, options->block_count},
+		options->source->bdev->block_count));
+	ASSERT(block_range_is_within(
+		(struct block_range){options->target_offset_blocks, options->block_count},
+		options->target->bdev->block_count));
+	ASSERT(options->task_count <= REBUILD_TASKS_MAX);
+	ASSERT(options->block_count > 0);
 	ASSERT(options->target->bdev->block_bytes == block_bytes);
 	ASSERT(bitmap_bit_count(options->stale) >=
 	       rebuild_segment_count(options->block_count, block_bytes));
@@ -457,6 +526,8 @@ void rebuild_job_destroy(struct rebuild_job *job)
 		return;
 	ASSERT(job->tasks_active == 0);
 	ASSERT(job->state == REBUILD_INIT || job->end_wall_ns != 0);
+	ASSERT(op_is_idle(&job->op));
+	ASSERT(bitmap_set_count(job->copied) == 0);
 	memory_free_pages(job->memory, (size_t)job->options.task_count * REBUILD_SEGMENT_BYTES);
 	bitmap_destroy(job->copied);
 	memory_free(job);
@@ -464,7 +535,11 @@ void rebuild_job_destroy(struct rebuild_job *job)
 
 void rebuild_job_start(struct rebuild_job *job, struct op *parent)
 {
-	ASSERT(job->state == REBUILD_INIT && job->parent == NULL);
+	ASSERT(parent == NULL || parent->pending > 0);
+	ASSERT(op_is_idle(&job->op));
+	ASSERT(job->tasks_active == 0);
+	ASSERT(job->state == REBUILD_INIT);
+	ASSERT(job->parent == NULL);
 
 	job->parent = parent;
 	job->state = REBUILD_RUNNING;
@@ -476,11 +551,14 @@ void rebuild_job_start(struct rebuild_job *job, struct op *parent)
 /* Whoever waits for a time or for a wake-up looks at what was asked for. */
 static void job_nudge(struct rebuild_job *job)
 {
+	ASSERT(!job->is_resting || job->step == JOB_DECIDE);
+	ASSERT(!job->is_resting || job->tasks_active == 0);
 	for (uint32_t i = 0; i < job->options.task_count; i++) {
 		struct rebuild_task *task = &job->tasks[i];
 
 		if (!reactor_timer_is_armed(&task->pace))
 			continue;
+		ASSERT(task->step == TASK_LOCK);
 		reactor_timer_stop(&task->pace);
 		op_wake(&task->op);
 	}
@@ -490,12 +568,17 @@ static void job_nudge(struct rebuild_job *job)
 
 void rebuild_job_stop(struct rebuild_job *job)
 {
+	ASSERT(job->state != REBUILD_INIT);
 	job->is_stop_asked = true;
 	job_nudge(job);
 }
 
 void rebuild_job_abandon(struct rebuild_job *job, enum io_status status)
 {
+	ASSERT(job->state != REBUILD_INIT);
+	ASSERT(status != IO_OK);
+	if (job->end_wall_ns != 0)
+		return; /* over already; its owner has not looked yet */
 	job->is_abandoned = true;
 	job_fail(job, REBUILD_TARGET, status);
 	job_nudge(job);
@@ -505,6 +588,7 @@ int rebuild_job_pause(struct rebuild_job *job)
 {
 	if (job->state != REBUILD_RUNNING || job_is_ending(job) || job->is_pause_asked)
 		return -EINVAL;
+	ASSERT(!job->is_resting);
 	job->is_pause_asked = true;
 	return 0;
 }
@@ -513,6 +597,7 @@ int rebuild_job_resume(struct rebuild_job *job)
 {
 	if (!job->is_pause_asked || job_is_ending(job))
 		return -EINVAL;
+	ASSERT(job->end_wall_ns == 0);
 	job->is_pause_asked = false;
 	job_nudge(job);
 	return 0;
@@ -520,11 +605,13 @@ int rebuild_job_resume(struct rebuild_job *job)
 
 enum rebuild_state rebuild_job_state(const struct rebuild_job *job)
 {
+	ASSERT(job->tasks_active == 0 || job->state == REBUILD_RUNNING);
 	return job->state;
 }
 
 struct bdev_channel *rebuild_job_source(const struct rebuild_job *job)
 {
+	ASSERT(job->options.source->reactor == job->options.reactor);
 	return job->options.source;
 }
 
@@ -535,6 +622,7 @@ void rebuild_job_stats(const struct rebuild_job *job, struct rebuild_stats *ret_
 	uint64_t left_blocks = left * job->segment_blocks;
 	uint64_t total = job->options.block_count;
 
+	ASSERT(job->tasks_active <= job->options.task_count);
 	ASSERT(done <= job->segments_todo);
 	if (left_blocks > total)
 		left_blocks = total; /* the last segment may be short */
