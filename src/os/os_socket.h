@@ -123,6 +123,13 @@ void os_socket_local(const struct os_socket *socket, struct os_address *ret_addr
 void os_socket_close(struct os_socket *socket, struct op *parent);
 
 /**
+ * os_socket_abort - end the connection so that nothing more of it arrives
+ * Like os_socket_close(), but bytes that the peer has not taken are thrown away and it sees a
+ * reset. For who will send the same again over another connection: a late copy must not come.
+ */
+void os_socket_abort(struct os_socket *socket, struct op *parent);
+
+/**
  * os_socket_detach - stop using the present ring, to move the socket to another thread
  * No send may be in flight. Bytes received and not consumed move along. After op_done(@parent)
  * the pointer may be passed to another thread, which calls os_socket_attach().

@@ -422,6 +422,17 @@ void os_socket_close(struct os_socket *socket, struct op *parent)
 	socket_leave(socket);
 }
 
+void os_socket_abort(struct os_socket *socket, struct op *parent)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+	/* Throws the queue away now; the descriptor lives on until its operations have ended. */
+	(void)setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	(void)connect(socket->fd, &nowhere, sizeof(nowhere));
+	os_socket_close(socket, parent);
+}
+
 void os_socket_detach(struct os_socket *socket, struct op *parent)
 {
 	ASSERT(socket->state == SOCKET_OPEN);
