@@ -140,21 +140,31 @@ static void devices_start(struct engine *engine)
 			  rc == -EINVAL ? "MAYASTOR_NVMF_HOSTID is no uuid" : strerror(-rc));
 }
 
-/* One device a turn; a device that cannot go (it should be free by now) is left to the exit. */
+/* A device that others use (a filter's lower one) goes after its users. NULL: none is left. */
+static struct bdev *device_next_unused(struct engine *engine)
+{
+	struct bdev *bdev = bdev_next(engine->registry, NULL);
+
+	while (bdev != NULL && (bdev->claimed_by[0] != '\0' || bdev_channel_count(bdev) > 0))
+		bdev = bdev_next(engine->registry, bdev);
+	return bdev;
+}
+
+/* One device a turn. */
 static bool devices_stop(struct engine *engine)
 {
-	struct bdev *bdev = engine->registry != NULL ? bdev_next(engine->registry, NULL) : NULL;
+	struct bdev *bdev = NULL;
 
-	if (bdev != NULL && engine->bdev_destroy.result == 0) {
+	if (engine->registry != NULL && engine->bdev_destroy.result == 0)
+		bdev = device_next_unused(engine);
+	if (bdev != NULL) {
 		engine->bdev_destroy = (struct bdev_destroy){.parent = &engine->op, .bdev = bdev};
 		op_wait(&engine->op);
 		bdev_destroy_submit(engine->registry, &engine->bdev_destroy);
 		return false;
 	}
-	if (engine->bdev_destroy.result != 0) {
+	if (engine->bdev_destroy.result != 0)
 		log_error(engine->log, "stop: %s", engine->bdev_destroy.error);
-		return true;
-	}
 	bdev_registry_destroy(engine->registry);
 	engine->registry = NULL;
 	return true;

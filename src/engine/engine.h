@@ -26,7 +26,8 @@ int engine_create(struct reactor *main, const struct engine_options *options, st
  */
 void engine_start(struct engine *engine);
 
-/** Ends serving in order: management, mirrors (recorded as clean), target, devices, reactors. */
+/** Ends serving in order: management, exports, target, mirrors (recorded as clean), devices,
+ * reactors. */
 void engine_stop(struct engine *engine);
 
 /** True once everything is down; reactor_stop() was called on the main reactor then. */

@@ -401,7 +401,6 @@ static void defaults_set(struct engine_options *options)
 	options->core_count = 1;
 	options->log_level = LOG_INFO;
 	options->log_has_date = true;
-	options->is_partial_rebuild_on = true;
 	options->initiator_io_timeout_ms = 5000;
 	options->initiator_admin_timeout_ms = 5000;
 	options->initiator_keep_alive_ms = 10000;
@@ -481,8 +480,10 @@ static int environment_apply(struct parse *parse)
 		return -EINVAL;
 	text = os_environment(parse->os, "NEXUS_NVMF_ANA_ENABLE");
 	options->is_ana_enabled = text != NULL && strcmp(text, "1") == 0;
-	text = os_environment(parse->os, "NEXUS_PARTIAL_REBUILD");
-	options->is_partial_rebuild_on = text == NULL || strcmp(text, "0") != 0;
+	if (os_environment(parse->os, "NEXUS_NVMF_RESV_ENABLE") != NULL)
+		return complain(parse, "NEXUS_NVMF_RESV_ENABLE is set, but this engine takes no "
+				       "reservations on its children: unset it, and see to it that "
+				       "only one engine runs a volume");
 	text = os_environment(parse->os, "HOSTNQN");
 	if (text != NULL)
 		snprintf(options->host_nqn, sizeof(options->host_nqn), "%s", text);
@@ -637,7 +638,7 @@ void options_help(FILE *out)
 		if (option_rows[i].kind == OPTION_REFUSED)
 			fprintf(out, " --%s", option_rows[i].name);
 	}
-	fputs("\n\nEnvironment: NEXUS_NVMF_ANA_ENABLE=1, NEXUS_PARTIAL_REBUILD=0, HOSTNQN,\n"
+	fputs("\n\nEnvironment: NEXUS_NVMF_ANA_ENABLE=1, HOSTNQN,\n"
 	      "MAYASTOR_NVMF_HOSTID, NVME_TIMEOUT, NVME_TIMEOUT_ADMIN, NVME_KATO,\n"
 	      "NVMF_TCP_MAX_QUEUE_DEPTH, NVMF_TCP_MAX_QPAIRS_PER_CTRL.\n\n"
 	      "Exit status: 0 after a clean stop, 1 when the start failed, 2 for wrong options.\n",

@@ -37,7 +37,6 @@ struct engine_options {
 	bool log_has_date;
 	bool log_has_host;
 	bool is_ana_enabled;	      /* NEXUS_NVMF_ANA_ENABLE=1 */
-	bool is_partial_rebuild_on;   /* NEXUS_PARTIAL_REBUILD, on unless 0 */
 	char host_nqn[NQN_BYTES_MAX]; /* of this node as a host of its remote children */
 	char host_id[64];	      /* "": made from the node name */
 	uint32_t initiator_io_timeout_ms;

@@ -144,6 +144,10 @@ static void command_line_wins_over_environment(void **state)
 	assert_int_equal(options.initiator_io_timeout_ms, 110000);
 	assert_int_equal(parse("-N given", &options, error, sizeof(error)), OPTIONS_RUN);
 	assert_string_equal(options.node_name, "given");
+	setenv("NEXUS_NVMF_RESV_ENABLE", "1", 1);
+	assert_int_equal(parse("", &options, error, sizeof(error)), OPTIONS_WRONG);
+	assert_non_null(strstr(error, "NEXUS_NVMF_RESV_ENABLE"));
+	unsetenv("NEXUS_NVMF_RESV_ENABLE");
 	setenv("NVME_TIMEOUT", "soon", 1);
 	assert_int_equal(parse("", &options, error, sizeof(error)), OPTIONS_WRONG);
 	assert_non_null(strstr(error, "soon"));

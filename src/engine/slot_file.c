@@ -14,13 +14,16 @@
  * checksum matches. Slot i begins at i * SLOT_BYTES. A crash during a store leaves the slot being
  * written invalid or complete; the other one is not touched.
  *
- * The very first store writes both slots, one after the other, before it is answered. So a file
- * with an untouched (zero) slot and no valid one was never answered for: nothing was stored. A file
- * without a valid slot whose slots were both written is damaged: that is an error, never "nothing".
+ * A store writes the older slot, flushes it, and then writes the same text to the other one, before
+ * it is answered. So one slot that is damaged later never brings an older text back. A file with an
+ * untouched (zero) slot and no valid one was never answered for: nothing was stored. So was an
+ *empty file. Any other file without a valid slot, or a shorter one, is damaged: an error, never
+ *"nothing".
  *
  * Invariants:
- *  1. The slot with the highest valid sequence is never the one that is written.
- *  2. A store is answered with 0 only after its slot was flushed.
+ *  1. The slot with the highest valid sequence is never the one that is written, until the other
+ *     one is valid, newer and durable.
+ *  2. A store is answered with 0 only after both slots were flushed.
  */
 #include "engine/slot_file.h"
 
@@ -39,7 +42,7 @@ enum slot_file_step {
 	SLOT_FILE_JUDGE, /* which one counts? */
 	SLOT_FILE_WRITE, /* store: the other one */
 	SLOT_FILE_FLUSH,
-	SLOT_FILE_TWIN, /* the first store goes on with the other slot */
+	SLOT_FILE_TWIN, /* the same text to the other slot */
 	SLOT_FILE_CLOSE,
 };
 
@@ -91,15 +94,21 @@ static void slot_encode(uint8_t *slot, uint64_t sequence, const void *content, u
 static int slot_file_open(struct slot_file_io *io)
 {
 	uint32_t flags = OS_DISK_BUFFERED | (io->is_store ? OS_DISK_CREATE : OS_DISK_READ_ONLY);
+	struct os_disk_info info;
 	int rc;
 
 	io->slots = memory_alloc_pages(2 * SLOT_BYTES);
 	if (io->slots == NULL)
 		return -ENOMEM;
 	rc = os_disk_open(reactor_os(io->reactor), io->path, flags, &io->disk);
-	if (rc == 0 && io->is_store)
-		rc = os_disk_grow(io->disk, 2 * SLOT_BYTES);
-	return rc;
+	if (rc == 0)
+		rc = os_disk_info(io->disk, &info);
+	if (rc != 0)
+		return rc;
+	if (info.size_bytes == 0)
+		return io->is_store ? os_disk_grow(io->disk, 2 * SLOT_BYTES) : -ENOENT;
+	/* It was made with its full size, before anything was written. */
+	return info.size_bytes < 2 * SLOT_BYTES ? -EBADMSG : 0;
 }
 
 static void disk_submit(struct slot_file_io *io, enum os_disk_op operation, int slot, size_t size)
@@ -146,7 +155,7 @@ static void slot_file_judge(struct slot_file_io *io)
 	}
 	io->slot_index = 1 - newest_index;
 	io->sequence = newest.sequence + 1;
-	io->is_first = is_fresh;
+	io->has_twin = false;
 	if (io->is_store) {
 		slot_encode(io->slots + io->slot_index * SLOT_BYTES, io->sequence, io->content,
 			    (uint32_t)io->content_bytes);
@@ -161,12 +170,12 @@ static void slot_file_judge(struct slot_file_io *io)
 	io->content[newest.content_bytes] = '\0';
 }
 
-/* After the first store of a file the same text goes to the other slot too. */
+/* The slot is durable: the same text goes to the other slot, once. */
 static enum slot_file_step slot_file_twin(struct slot_file_io *io)
 {
-	if (!io->is_first)
+	if (io->has_twin)
 		return SLOT_FILE_CLOSE;
-	io->is_first = false;
+	io->has_twin = true;
 	io->slot_index = 1 - io->slot_index;
 	slot_encode(io->slots + io->slot_index * SLOT_BYTES, io->sequence + 1, io->content,
 		    (uint32_t)io->content_bytes);
@@ -180,12 +189,6 @@ static void slot_file_close(struct slot_file_io *io)
 	io->disk = NULL;
 	io->slots = NULL;
 	op_done(io->parent);
-}
-
-/* A file that is shorter than two slots was never completed: nothing was stored. */
-static int read_result(const struct slot_file_io *io)
-{
-	return io->disk_io.result == -EIO && !io->is_store ? -ENOENT : io->disk_io.result;
 }
 
 static void slot_file_run(struct op *op)
@@ -205,7 +208,7 @@ static void slot_file_run(struct op *op)
 				return;
 			break;
 		case SLOT_FILE_JUDGE:
-			io->result = read_result(io);
+			io->result = io->disk_io.result;
 			if (io->result == 0)
 				slot_file_judge(io);
 			io->step =

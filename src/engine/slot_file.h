@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* slot_file.h - a small text that is replaced atomically and durably, in a file of two slots.
  *
- * A store writes the slot that holds the older text and makes it durable; the other slot stays
- * valid until then, so a crash at any point leaves the old text or the new one.
+ * A store writes the slot that holds the older text and makes it durable before it touches the
+ * other one, so a crash at any point leaves the old text or the new one.
  *
  * One operation a path at a time. Context: the thread of @reactor.
  */
@@ -34,7 +34,7 @@ struct slot_file_io {
 	uint8_t *slots; /* both, page-aligned */
 	uint64_t sequence;
 	int slot_index;
-	bool is_first; /* a slot was never written: both are to be */
+	bool has_twin; /* the second slot is being written */
 };
 
 /** op_wait(io->parent) before both. */

@@ -131,20 +131,75 @@ static void empty_file_is_no_text(void **state)
 	assert_string_equal(fixture->io.content, "first");
 }
 
-static void torn_newer_slot_leaves_the_older_text(void **state)
+static void copy_slot(struct fixture *fixture, uint8_t *ret_slot, int index)
+{
+	int fd = open(fixture->path, O_RDONLY);
+
+	assert_int_equal(pread(fd, ret_slot, SLOT_BYTES, (off_t)index * SLOT_BYTES), SLOT_BYTES);
+	close(fd);
+}
+
+static void put_slot(struct fixture *fixture, const uint8_t *slot, int index)
+{
+	int fd = open(fixture->path, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, slot, SLOT_BYTES, (off_t)index * SLOT_BYTES), SLOT_BYTES);
+	close(fd);
+}
+
+static void torn_store_leaves_the_older_text(void **state)
+{
+	static uint8_t older[SLOT_BYTES];
+	struct fixture *fixture = *state;
+
+	/* As a crash leaves it: one slot half written, the other not touched yet. */
+	assert_int_equal(store(fixture, "older"), 0);
+	copy_slot(fixture, older, 1);
+	assert_int_equal(store(fixture, "newer"), 0);
+	put_slot(fixture, older, 1);
+	damage(fixture, SLOT_HEADER_BYTES + 2, '#');
+	assert_int_equal(load(fixture), 0);
+	assert_string_equal(fixture->io.content, "older");
+	/* And the next store takes the damaged slot first, not the good one. */
+	assert_int_equal(store(fixture, "newest"), 0);
+	assert_int_equal(load(fixture), 0);
+	assert_string_equal(fixture->io.content, "newest");
+}
+
+static void crash_between_the_slots_leaves_the_newer_text(void **state)
+{
+	static uint8_t older[SLOT_BYTES];
+	struct fixture *fixture = *state;
+
+	assert_int_equal(store(fixture, "older"), 0);
+	copy_slot(fixture, older, 1);
+	assert_int_equal(store(fixture, "newer"), 0);
+	put_slot(fixture, older, 1);
+	assert_int_equal(load(fixture), 0);
+	assert_string_equal(fixture->io.content, "newer");
+}
+
+static void damage_of_one_slot_brings_no_older_text_back(void **state)
 {
 	struct fixture *fixture = *state;
 
-	assert_int_equal(store(fixture, "older"), 0); /* slots 0 and 1 */
-	assert_int_equal(store(fixture, "newer"), 0); /* slot 0 */
-	damage(fixture, SLOT_HEADER_BYTES + 2, '#');
-	assert_int_equal(load(fixture), 0);
-	assert_string_equal(fixture->io.content, "older");
-	/* And the next store takes the damaged slot, not the good one. */
-	assert_int_equal(store(fixture, "newest"), 0);
-	damage(fixture, SLOT_HEADER_BYTES + 2, '#');
-	assert_int_equal(load(fixture), 0);
-	assert_string_equal(fixture->io.content, "older");
+	for (int slot = 0; slot < 2; slot++) {
+		assert_int_equal(store(fixture, "older"), 0);
+		assert_int_equal(store(fixture, "newer"), 0);
+		damage(fixture, slot * SLOT_BYTES + SLOT_HEADER_BYTES + 2, '#');
+		assert_int_equal(load(fixture), 0);
+		assert_string_equal(fixture->io.content, "newer");
+	}
+}
+
+static void shortened_file_is_an_error_not_an_absence(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(store(fixture, "text"), 0);
+	assert_int_equal(truncate(fixture->path, SLOT_BYTES), 0);
+	assert_int_equal(load(fixture), -EBADMSG);
+	assert_int_equal(store(fixture, "more"), -EBADMSG);
 }
 
 static void damage_of_both_slots_is_an_error_not_an_absence(void **state)
@@ -211,7 +266,10 @@ int main(void)
 		WITH_FIXTURE(last_text_stored_is_loaded),
 		WITH_FIXTURE(missing_file_is_no_text),
 		WITH_FIXTURE(empty_file_is_no_text),
-		WITH_FIXTURE(torn_newer_slot_leaves_the_older_text),
+		WITH_FIXTURE(torn_store_leaves_the_older_text),
+		WITH_FIXTURE(crash_between_the_slots_leaves_the_newer_text),
+		WITH_FIXTURE(damage_of_one_slot_brings_no_older_text_back),
+		WITH_FIXTURE(shortened_file_is_an_error_not_an_absence),
 		WITH_FIXTURE(damage_of_both_slots_is_an_error_not_an_absence),
 		WITH_FIXTURE(torn_first_store_is_no_text),
 		WITH_FIXTURE(every_damaged_header_byte_is_noticed),
