@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR_BYTES	   512
+#define SECTOR_BYTES	   512 /* of a disk that does not say */
 #define CACHED_COUNT_MAX   256 /* a device writes its oldest out by itself */
 #define LATENCY_NS_MIN	   (10 * SIM_US)
 #define LATENCY_NS_MAX	   (150 * SIM_US)
@@ -84,17 +84,19 @@ static void cached_drop(struct sim_disk *disk, struct cached *cached)
 	free(cached);
 }
 
-/* Some sectors reach the medium, each by itself. */
+/* Some blocks reach the medium, each by itself; a device writes one logical block atomically. */
 static void cached_tear(struct sim_disk *disk, const struct cached *cached)
 {
-	for (size_t at = 0; at < cached->size; at += SECTOR_BYTES) {
+	size_t sector = disk->options.block_bytes;
+
+	for (size_t at = 0; at < cached->size; at += sector) {
 		size_t left = cached->size - at;
 
 		if (!sim_chance(disk->process->sim, 1, 2))
 			continue;
 		disk_image_write(&disk->durable, cached->offset + at,
 				 cached->is_zeroes ? NULL : cached->bytes + at,
-				 left < SECTOR_BYTES ? left : SECTOR_BYTES);
+				 left < sector ? left : sector);
 	}
 }
 
@@ -363,6 +365,7 @@ static void request_abandon(struct request *request, enum sim_crash crash)
 	struct sim_disk *disk = request->disk;
 	const struct os_disk_io *io = request->io;
 	struct sim *sim = disk->process->sim;
+	size_t sector = disk->options.block_bytes;
 	/* The power cut that follows decides the fate of what is cached. */
 	bool is_cached = crash == SIM_POWER_CUT && !disk->options.is_write_through;
 
@@ -372,13 +375,12 @@ static void request_abandon(struct request *request, enum sim_crash crash)
 		for (uint32_t i = 0; i < io->iov_count; i++) {
 			const uint8_t *bytes = io->iov[i].iov_base;
 
-			for (size_t at = 0; at < io->iov[i].iov_len; at += SECTOR_BYTES) {
+			for (size_t at = 0; at < io->iov[i].iov_len; at += sector) {
 				size_t left = io->iov[i].iov_len - at;
 
 				if (is_cached || sim_chance(sim, 1, 2))
 					content_write(disk, offset + at, bytes + at,
-						      left < SECTOR_BYTES ? left : SECTOR_BYTES,
-						      false);
+						      left < sector ? left : sector, false);
 			}
 			offset += io->iov[i].iov_len;
 		}

@@ -301,6 +301,7 @@ void net_end_close(struct end *end, bool is_hard)
 		list_remove(&end->backlog_link);
 		end->listener = NULL;
 	}
+	/* After an orderly close the kernel sends on what a partition holds back. */
 	if (is_hard || !list_is_empty(&end->received) || end->error != 0) {
 		segments_free(&end->in_flight);
 		end->in_flight_bytes = 0;

@@ -176,15 +176,25 @@ static void socket_end(struct os_socket *socket, struct op *parent)
 	sim_completion_push(socket->ring, &socket->ended);
 }
 
-void os_socket_close(struct os_socket *socket, struct op *parent)
+static void socket_close(struct os_socket *socket, bool is_hard, struct op *parent)
 {
 	if (socket->send != NULL && list_is_empty(&socket->sent.link))
 		socket->send->result = -ECANCELED;
 	socket_end(socket, parent);
 	socket->is_closed = true;
 	/* An aborted send leaves half a message: the peer must not take it for an orderly end. */
-	net_end_close(socket->end, socket->send != NULL);
+	net_end_close(socket->end, is_hard || socket->send != NULL);
 	socket->end = NULL;
+}
+
+void os_socket_close(struct os_socket *socket, struct op *parent)
+{
+	socket_close(socket, false, parent);
+}
+
+void os_socket_abort(struct os_socket *socket, struct op *parent)
+{
+	socket_close(socket, true, parent);
 }
 
 void os_socket_detach(struct os_socket *socket, struct op *parent)

@@ -3,7 +3,7 @@
  *
  * A disk keeps the content that reads see, the content that is durable, and the writes between
  * the two. When the power is cut every unflushed write is independently kept, lost, or torn at
- * 512 bytes; a write in flight at the crash of its process counts as unflushed.
+ * its logical blocks; a write in flight at the crash of its process counts as unflushed.
  */
 #ifndef SIM_SIM_DISK_H
 #define SIM_SIM_DISK_H
