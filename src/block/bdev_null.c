@@ -97,20 +97,7 @@ static int null_make(struct bdev_create *create, const struct bdev_uri_options *
 
 static void null_create(struct bdev_create *create)
 {
-	struct bdev_uri_options options;
-	int rc;
-
-	rc = bdev_uri_options(&create->uri,
-			      BDEV_URI_SIZE_MB | BDEV_URI_NUM_BLOCKS | BDEV_URI_BLK_SIZE |
-				      BDEV_URI_UUID | BDEV_URI_RESIZE,
-			      &options, create->error);
-	if (rc == 0)
-		rc = create->bdev != NULL ? null_resize(create, &options)
-					  : null_make(create, &options);
-	create->result = rc;
-	ASSERT(create->result <= 0);
-	ASSERT(create->result < 0 || create->bdev != NULL);
-	op_done(create->parent);
+	bdev_uri_sized_create(create, null_make, null_resize);
 }
 
 static const char *const null_schemes[] = {"null", NULL};

@@ -266,6 +266,26 @@ int bdev_uri_resize(struct bdev_create *create, const struct bdev_uri_options *o
 	return 0;
 }
 
+void bdev_uri_sized_create(struct bdev_create *create,
+			   int (*make)(struct bdev_create *, const struct bdev_uri_options *),
+			   int (*resize)(struct bdev_create *, const struct bdev_uri_options *))
+{
+	struct bdev_uri_options options;
+
+	ASSERT(make != NULL && resize != NULL);
+	create->result =
+		bdev_uri_options(&create->uri,
+				 BDEV_URI_SIZE_MB | BDEV_URI_NUM_BLOCKS | BDEV_URI_BLK_SIZE |
+					 BDEV_URI_UUID | BDEV_URI_RESIZE,
+				 &options, create->error);
+	if (create->result == 0)
+		create->result =
+			create->bdev != NULL ? resize(create, &options) : make(create, &options);
+	ASSERT(create->result <= 0);
+	ASSERT(create->result < 0 || create->bdev != NULL);
+	op_done(create->parent);
+}
+
 int bdev_uri_path_name(const struct uri *uri, char ret_name[NAME_BYTES_MAX],
 		       char ret_error[ERROR_TEXT_BYTES])
 {

@@ -58,6 +58,14 @@ int bdev_uri_resize(struct bdev_create *create, const struct bdev_uri_options *o
 		    const struct bdev_ops *ops, uint64_t *ret_block_count)
 	__attribute__((warn_unused_result));
 
+/**
+ * bdev_uri_sized_create - the create() of drivers whose URIs give a size
+ * @make, @resize: for a name that is free or taken; return 0 with create->bdev set, or -errno.
+ */
+void bdev_uri_sized_create(struct bdev_create *create,
+			   int (*make)(struct bdev_create *, const struct bdev_uri_options *),
+			   int (*resize)(struct bdev_create *, const struct bdev_uri_options *));
+
 /** The path as a name, with its leading slash. Return: 0 or -EINVAL. */
 int bdev_uri_path_name(const struct uri *uri, char ret_name[NAME_BYTES_MAX],
 		       char ret_error[ERROR_TEXT_BYTES]);
