@@ -189,7 +189,7 @@ struct sim_disk *sim_disk_create(struct sim_process *process, const char *path,
 	ASSERT(sim_disk_find(process, path) == NULL);
 	disk->process = process;
 	disk->path = sim_allocate(strlen(path) + 1);
-	strcpy(disk->path, path);
+	memcpy(disk->path, path, strlen(path) + 1);
 	disk->options = *options;
 	if (disk->options.block_bytes == 0)
 		disk->options.block_bytes = SECTOR_BYTES;

@@ -39,8 +39,8 @@ struct sim_process *sim_process_create(struct sim *sim, const char *name, const 
 	process->sim = sim;
 	process->index = sim->process_count;
 	process->port_next = PORT_FIRST;
-	strcpy(process->name, name);
-	strcpy(process->ip, ip);
+	memcpy(process->name, name, strlen(name) + 1);
+	memcpy(process->ip, ip, strlen(ip) + 1);
 	list_init(&process->memory);
 	list_init(&process->disks);
 	list_init(&process->disk_requests);

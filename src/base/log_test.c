@@ -2,6 +2,7 @@
 /* log_test.c - lines are captured by a sink and compared whole. */
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -22,7 +23,7 @@ static void capture_write(struct log *log, const char *line)
 	struct capture *capture = log->user;
 
 	capture->count++;
-	strcpy(capture->line, line);
+	snprintf(capture->line, sizeof(capture->line), "%s", line);
 }
 
 static uint64_t capture_now(struct log *log)

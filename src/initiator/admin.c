@@ -63,6 +63,8 @@ bool initiator_describe(struct bdev *bdev, struct initiator_info *ret_info)
 	if (!initiator_is_initiator(bdev))
 		return false;
 	controller = controller_of(bdev);
+	ASSERT(controller->is_announced);
+	ASSERT(controller->address_index < controller->address_count);
 	*ret_info = (struct initiator_info){
 		.state = controller_state(controller),
 		.address = controller->addresses[controller->address_index],
@@ -98,6 +100,7 @@ int initiator_reset(struct bdev *bdev)
 	controller = controller_of(bdev);
 	if (controller->step == CONTROLLER_GONE || controller->is_destroying)
 		return -ENODEV;
+	ASSERT(controller->is_announced && !bdev_is_removed(bdev));
 	log_info(controller->options.log, "initiator %s: reset by request", bdev->name);
 	controller_fail(controller, -ECONNABORTED);
 	return 0;
@@ -108,6 +111,7 @@ static void command_check(const struct initiator_command *command)
 	ASSERT(command->data_bytes % 4 == 0 && command->data_bytes <= IO_BYTES_MAX);
 	ASSERT(command->data_bytes == 0 || command->data != NULL);
 	ASSERT(command->io == NULL);
+	ASSERT(command->parent != NULL && command->parent->pending > 0); /* op_wait() before */
 }
 
 void initiator_admin_submit(struct bdev *bdev, struct initiator_command *command)
@@ -116,6 +120,7 @@ void initiator_admin_submit(struct bdev *bdev, struct initiator_command *command
 
 	ASSERT(command->sqe.opcode != NVME_ADMIN_FABRICS);
 	ASSERT(command->sqe.opcode != NVME_ADMIN_ASYNC_EVENT);
+	ASSERT(controller->admin->is_admin && !controller->is_destroying);
 	command->io = NULL;
 	command_check(command);
 	queue_submit(controller->admin, command);
@@ -124,6 +129,7 @@ void initiator_admin_submit(struct bdev *bdev, struct initiator_command *command
 void initiator_io_submit(struct bdev_channel *channel, struct initiator_command *command)
 {
 	ASSERT(initiator_is_initiator(channel->bdev));
+	ASSERT(((struct initiator_queue *)channel->driver)->reactor == channel->reactor);
 	command->io = NULL;
 	command_check(command);
 	queue_submit(channel->driver, command);

@@ -87,6 +87,8 @@ static int announce_new(struct initiator_controller *controller)
 	struct bdev *bdev = &controller->bdev;
 	char text[UUID_TEXT_BYTES];
 
+	ASSERT(!controller->is_announced && controller->create != NULL);
+	ASSERT(controller->queue_count == 0);
 	if (controller->has_expected_uuid && !uuid_is_of(found, &controller->expected_uuid)) {
 		uuid_format(found->has_uuid ? &found->uuid : &found->nguid, text);
 		controller_explain(controller, -EINVAL,
@@ -108,7 +110,11 @@ static int announce_new(struct initiator_controller *controller)
 	bdev->reads_zero_after_unmap = found->reads_zero_after_unmap;
 	bdev->has_volatile_cache = (identity->vwc & NVME_VWC_PRESENT) != 0;
 	bdev->is_local = false;
+	ASSERT(bdev->block_bytes >= BLOCK_BYTES_MIN && bdev->block_bytes <= BLOCK_BYTES_MAX);
+	ASSERT(bdev->physical_block_bytes >= bdev->block_bytes);
+	ASSERT(!uuid_is_nil(&bdev->uuid));
 	bdev_init(bdev);
+	ASSERT(bdev_channel_count(bdev) == 0 && !bdev_is_removed(bdev));
 	controller->is_announced = true;
 	return 0;
 }
@@ -119,6 +125,8 @@ static int announced_check(struct initiator_controller *controller)
 	const struct namespace_identity *found = &controller->found;
 	const struct namespace_identity *serving = &controller->serving;
 
+	ASSERT(controller->is_announced && controller->create == NULL);
+	ASSERT(serving->is_active && serving->block_bytes == controller->bdev.block_bytes);
 	if (found->has_uuid != serving->has_uuid ||
 	    (found->has_uuid && !uuid_is_equal(&found->uuid, &serving->uuid)) ||
 	    !uuid_is_equal(&found->nguid, &serving->nguid)) {
@@ -144,6 +152,8 @@ int controller_announce(struct initiator_controller *controller)
 	int rc;
 
 	ASSERT(controller->found.is_active);
+	ASSERT(!bdev_is_removed(&controller->bdev) || is_first);
+	ASSERT(!controller->is_destroying && !controller->is_failing);
 	rc = is_first ? announce_new(controller) : announced_check(controller);
 	if (rc < 0)
 		return rc;
@@ -156,5 +166,7 @@ int controller_announce(struct initiator_controller *controller)
 			 controller->bdev.name, (int)controller->found_ana_state);
 	if (!is_first && controller->found.block_count > controller->bdev.block_count)
 		bdev_grow(&controller->bdev, controller->found.block_count);
+	ASSERT(controller->bdev.block_count == controller->serving.block_count);
+	ASSERT(controller->bdev.block_bytes == controller->serving.block_bytes);
 	return 0;
 }

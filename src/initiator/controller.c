@@ -26,6 +26,80 @@
 #define READY_PAUSE_MS 20
 #define JITTER_PERCENT 25
 
+static bool queues_are_stopped(const struct initiator_controller *controller)
+{
+	for (uint32_t i = 0; i < controller->queue_count; i++) {
+		if (controller->registered[i]->is_started)
+			return false;
+	}
+	return true;
+}
+
+/* No association, and nothing that could begin one. */
+static void controller_check_closed(const struct initiator_controller *controller)
+{
+	ASSERT(controller->admin->step == QUEUE_IDLE);
+	ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
+	ASSERT_SLOW(queues_are_stopped(controller));
+}
+
+/* What holds in its step, and what must not. */
+static void controller_check(const struct initiator_controller *controller)
+{
+	ASSERT(controller->address_index < controller->address_count);
+	ASSERT(controller->queue_count <= REACTORS_MAX);
+	ASSERT(controller->is_announced || controller->queue_count == 0);
+	ASSERT(controller->is_announced || controller->create != NULL);
+	ASSERT(controller->error <= 0);
+	ASSERT(!controller->is_failing || controller->error < 0);
+	ASSERT(!controller->op.is_joined && controller->op.pending == 0);
+	ASSERT(controller->is_destroying == (controller->destroy_parent != NULL));
+	switch (controller->step) {
+	case CONTROLLER_CONNECT:
+		controller_check_closed(controller);
+		ASSERT(!controller->is_failing && !events_are_busy(controller));
+		ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
+		ASSERT(!controller->is_ended);
+		break;
+	case CONTROLLER_CONNECTED:
+		ASSERT(controller->tried_count > 0);
+		ASSERT(!events_are_busy(controller));
+		break;
+	case CONTROLLER_STAGE:
+	case CONTROLLER_STAGE_DONE:
+	case CONTROLLER_STAGE_PAUSE:
+	case CONTROLLER_ANNOUNCE:
+		ASSERT(controller->stages != NULL);
+		ASSERT(controller->stages == setup_stages || controller->is_announced);
+		ASSERT(!controller->is_failing && !controller->is_destroying);
+		break;
+	case CONTROLLER_LIVE:
+		ASSERT(controller->is_announced && controller->create == NULL);
+		ASSERT(controller->lost_since_ns == 0);
+		ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
+		break;
+	case CONTROLLER_RESET:
+		ASSERT(controller->is_failing || controller->is_destroying);
+		break;
+	case CONTROLLER_SETTLE:
+		controller_check_closed(controller);
+		ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
+		ASSERT(controller->lost_since_ns != 0);
+		break;
+	case CONTROLLER_PAUSE:
+	case CONTROLLER_GONE:
+		controller_check_closed(controller);
+		ASSERT(controller->is_announced && controller->create == NULL);
+		ASSERT(!events_are_busy(controller));
+		break;
+	case CONTROLLER_FREE:
+		controller_check_closed(controller);
+		ASSERT(!events_are_busy(controller));
+		ASSERT(controller->is_destroying || !controller->is_announced);
+		break;
+	}
+}
+
 void controller_wake(struct initiator_controller *controller)
 {
 	if (!controller->op.is_joined)
@@ -66,6 +140,7 @@ static enum op_flow controller_connect(struct initiator_controller *controller)
 	};
 
 	ASSERT(!controller->is_failing && !events_are_busy(controller));
+	ASSERT(controller->tried_count < controller->address_count);
 	controller->tried_count++;
 	memset(&controller->identity, 0, sizeof(controller->identity));
 	memset(&controller->found, 0, sizeof(controller->found));
@@ -78,6 +153,8 @@ static enum controller_step controller_judge_connect(struct initiator_controller
 {
 	int error = controller->admin->error;
 
+	ASSERT(controller->admin->start_parent == NULL); /* it was answered */
+	ASSERT(error <= 0);
 	if (error == 0 && queue_is_live(controller->admin)) {
 		controller->stages = setup_stages;
 		controller->stage = 0;
@@ -95,6 +172,7 @@ static const struct setup_stage *stage_find(struct initiator_controller *control
 {
 	const struct setup_stage *stage = &controller->stages[controller->stage];
 
+	ASSERT(!controller->is_failing && !controller->is_destroying);
 	while (stage->name != NULL && !stage->is_needed(controller)) {
 		controller->stage++;
 		stage++;
@@ -107,7 +185,8 @@ static enum op_flow stage_submit(struct initiator_controller *controller)
 	const struct setup_stage *stage = &controller->stages[controller->stage];
 	struct initiator_command *command = &controller->stage_command;
 
-	ASSERT(stage->name != NULL);
+	ASSERT(stage->name != NULL && stage->is_needed(controller));
+	ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
 	memset(controller->stage_data, 0, STAGE_DATA_BYTES);
 	*command = (struct initiator_command){
 		.parent = &controller->op,
@@ -115,6 +194,7 @@ static enum op_flow stage_submit(struct initiator_controller *controller)
 	};
 	stage->build(controller);
 	ASSERT(command->data_bytes <= STAGE_DATA_BYTES);
+	ASSERT(command->data == controller->stage_data && command->parent == &controller->op);
 	op_wait(&controller->op);
 	queue_submit(controller->admin, command);
 	return controller_join(controller);
@@ -126,11 +206,18 @@ static enum controller_step stage_judge(struct initiator_controller *controller)
 	const struct initiator_command *command = &controller->stage_command;
 	int rc = 0;
 
+	ASSERT(stage->name != NULL && command->parent == &controller->op);
+	ASSERT(command->nvme_status != INITIATOR_NVME_STATUS_NONE || command->status != IO_OK);
 	if (command->nvme_status == NVME_STATUS_SUCCESS && command->status == IO_OK) {
 		rc = stage->parse(controller);
 	} else if (command->nvme_status == INITIATOR_NVME_STATUS_NONE) {
 		rc = controller->admin->error != 0 ? controller->admin->error : -ECONNRESET;
 		controller_explain(controller, rc, NULL);
+	} else if (command->nvme_status == NVME_STATUS_SUCCESS) {
+		/* It was answered, but what came is damaged: no refusal to go on with. */
+		rc = -EIO;
+		controller_explain(controller, rc, "%s: %s", stage->name,
+				   io_status_text(command->status));
 	} else if (!stage->is_refusable) {
 		rc = -EIO;
 		controller_explain(controller, rc, "it refuses to %s: status 0x%x", stage->name,
@@ -156,6 +243,8 @@ static void create_reply(struct initiator_controller *controller, int result)
 	struct bdev_create *create = controller->create;
 
 	ASSERT(create != NULL);
+	ASSERT(result <= 0);
+	ASSERT((result == 0) == controller->is_announced);
 	controller->create = NULL;
 	create->result = result;
 	create->bdev = result == 0 ? &controller->bdev : NULL;
@@ -170,6 +259,8 @@ static enum controller_step announce(struct initiator_controller *controller)
 	char address[OS_ADDRESS_TEXT_BYTES];
 	int rc;
 
+	ASSERT(controller->stages[controller->stage].name == NULL); /* all were asked */
+	ASSERT(is_refresh || controller->lost_since_ns != 0 || controller->connect_count == 0);
 	rc = controller_announce(controller);
 	if (rc < 0) {
 		controller->is_ended = rc == -ESTALE && is_refresh;
@@ -198,6 +289,7 @@ static enum controller_step announce(struct initiator_controller *controller)
 
 static enum controller_step live(struct initiator_controller *controller)
 {
+	ASSERT(controller->connect_count > 0);
 	if (!controller->is_refresh_wanted)
 		return CONTROLLER_LIVE;
 	controller->is_refresh_wanted = false;
@@ -210,6 +302,8 @@ static enum op_flow reset(struct initiator_controller *controller)
 {
 	uint64_t now_ns = reactor_now_ns(controller->main);
 
+	ASSERT(controller->is_failing || controller->is_destroying);
+	ASSERT(controller->op.pending == 0);
 	if (controller->is_failing)
 		controller_explain(controller, controller->error, NULL);
 	if (!controller->is_destroying && controller->create == NULL) {
@@ -218,8 +312,12 @@ static enum op_flow reset(struct initiator_controller *controller)
 		controller->error_text[0] = '\0';
 	}
 	controller->reset_count++;
-	if (controller->lost_since_ns == 0)
+	if (controller->lost_since_ns == 0) {
 		controller->lost_since_ns = now_ns;
+		/* Before the queues are stopped: whoever passes this on to them comes first. */
+		if (controller->is_announced && !controller->is_destroying)
+			bdev_notify(&controller->bdev, BDEV_INTERRUPTED);
+	}
 	reactor_timer_stop(&controller->pause_timer);
 	events_stop(controller);
 	io_queues_stop(controller);
@@ -248,6 +346,8 @@ static bool has_untried_address(const struct initiator_controller *controller)
 
 static void address_advance(struct initiator_controller *controller)
 {
+	ASSERT(controller->admin->step == QUEUE_IDLE);
+	ASSERT(controller->address_count > 0);
 	controller->address_index = (controller->address_index + 1) % controller->address_count;
 }
 
@@ -259,6 +359,8 @@ static void pause_start(struct initiator_controller *controller)
 	uint64_t now_ns = reactor_now_ns(controller->main);
 	uint64_t jitter_ms;
 
+	ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
+	ASSERT(!controller->is_destroying && controller->create == NULL);
 	if (controller->live_since_ns != 0 &&
 	    now_ns - controller->live_since_ns > options->reconnect_max_ms * NS_PER_MS)
 		controller->pause_ms = 0;
@@ -268,6 +370,8 @@ static void pause_start(struct initiator_controller *controller)
 	if (controller->pause_ms > options->reconnect_max_ms)
 		controller->pause_ms = options->reconnect_max_ms;
 	jitter_ms = prng_below(&controller->prng, controller->pause_ms * JITTER_PERCENT / 100 + 1);
+	ASSERT(controller->pause_ms >= options->reconnect_min_ms);
+	ASSERT(controller->pause_ms <= options->reconnect_max_ms);
 	controller->tried_count = 0;
 	reactor_timer_start(&controller->pause_timer,
 			    (controller->pause_ms + jitter_ms) * NS_PER_MS);
@@ -285,6 +389,8 @@ static enum controller_step settle(struct initiator_controller *controller)
 {
 	int error = controller->error;
 
+	ASSERT(!events_are_busy(controller));
+	ASSERT(controller->admin->step == QUEUE_IDLE && controller->admin->waiting_count == 0);
 	controller->is_failing = false;
 	controller->is_refresh_wanted = false;
 	if (controller->is_destroying)
@@ -319,8 +425,11 @@ static enum controller_step pause_judge(struct initiator_controller *controller)
 
 static void give_up(struct initiator_controller *controller)
 {
+	ASSERT(controller->is_announced && !controller->is_destroying);
+	ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
 	if (atomic_exchange(&controller->shared.is_gone, true))
 		return;
+	ASSERT(!bdev_is_removed(&controller->bdev));
 	log_error(controller->options.log, "initiator %s: given up: %s", controller->bdev.name,
 		  controller->is_ended ? "its namespace is gone"
 				       : "no connection for too long; create it anew when its "
@@ -332,6 +441,8 @@ static void controller_end(struct initiator_controller *controller)
 {
 	struct op *parent = controller->destroy_parent;
 
+	ASSERT((parent != NULL) != (controller->create != NULL)); /* one of them waits */
+	ASSERT(!controller->is_announced || bdev_channel_count(&controller->bdev) == 0);
 	if (controller->create != NULL)
 		create_reply(controller, controller->error);
 	controller_free(controller);
@@ -369,6 +480,7 @@ static void controller_run(struct op *op)
 	for (;;) {
 		if (must_reset(controller))
 			controller->step = CONTROLLER_RESET;
+		controller_check(controller);
 		switch (controller->step) {
 		case CONTROLLER_CONNECT:
 			controller->step = CONTROLLER_CONNECTED;
@@ -434,12 +546,17 @@ static void pause_over(struct reactor_timer *timer)
 
 static void admin_failed(struct initiator_queue *queue)
 {
+	ASSERT(queue == queue->controller->admin);
+	ASSERT(queue->step == QUEUE_IDLE && queue->error < 0);
 	controller_fail(queue->controller, queue->error);
 }
 
 void controller_start(struct initiator_controller *controller)
 {
 	ASSERT(controller->create != NULL && controller->address_count > 0);
+	ASSERT(!controller->is_announced && controller->destroy_parent == NULL);
+	ASSERT(controller->admin->is_admin && controller->admin->reactor == controller->main);
+	ASSERT(controller->main == bdev_registry_main(controller->create->registry));
 	controller->admin->controller = controller;
 	controller->admin->failed = admin_failed;
 	op_init(&controller->op, reactor_ready(controller->main), controller_run);
@@ -455,6 +572,7 @@ static void initiator_destroy(struct bdev *bdev, struct op *parent)
 
 	ASSERT(bdev_channel_count(bdev) == 0);
 	ASSERT(!controller->is_destroying);
+	ASSERT(parent != NULL && controller->create == NULL);
 	controller->is_destroying = true;
 	controller->destroy_parent = parent;
 	queue_fail(controller->admin, -ECANCELED); /* what is awaited ends at once */
@@ -477,6 +595,8 @@ void controller_free(struct initiator_controller *controller)
 		op_unwake(&controller->op);
 		ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
 		ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
+		ASSERT(!events_are_busy(controller));
+		ASSERT(op_is_idle(&controller->op));
 	}
 	for (uint32_t i = 0; i < controller->queue_count; i++)
 		queue_destroy(controller->registered[i]);

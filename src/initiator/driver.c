@@ -40,6 +40,7 @@ static int refuse(char ret_error[ERROR_TEXT_BYTES], int error, const char *forma
 {
 	va_list arguments;
 
+	ASSERT(error < 0);
 	va_start(arguments, format);
 	(void)vsnprintf(ret_error, ERROR_TEXT_BYTES, format, arguments);
 	va_end(arguments);
@@ -102,7 +103,9 @@ static int address_add(struct initiator_controller *controller, const char *host
 			      "device '%.200s': host '%.100s' is no address and has none; check "
 			      "the name or use an address",
 			      controller->bdev.name, host);
+	ASSERT(address->size > 0);
 	controller->address_count++;
+	ASSERT(controller->address_count <= INITIATOR_ADDRESSES_MAX);
 	return 0;
 }
 
@@ -194,6 +197,7 @@ static void controller_init(struct initiator_controller *controller,
 	struct queue_shared *shared = &controller->shared;
 	uint64_t seed;
 
+	ASSERT(controller->main == NULL && driver->main != NULL);
 	controller->main = driver->main;
 	controller->options = driver->options;
 	memcpy(controller->hostnqn, driver->options.host_nqn, sizeof(driver->options.host_nqn));
@@ -230,6 +234,8 @@ static int controller_create(struct bdev_create *create, const struct initiator_
 	if (queue_create(&controller->shared, driver->main, true, ADMIN_DEPTH, &controller->admin) <
 	    0)
 		goto fail;
+	ASSERT(controller->address_count > 0 && controller->subnqn[0] != '\0');
+	ASSERT(controller->hostnqn[0] != '\0');
 	create->error[0] = '\0';
 	*ret_controller = controller;
 	return 0;
@@ -245,6 +251,7 @@ static void driver_create(struct bdev_create *create)
 		container_of(create->driver, struct initiator_driver, driver);
 	struct initiator_controller *controller = NULL;
 
+	ASSERT(create->parent != NULL && driver->main == bdev_registry_main(create->registry));
 	create->result = controller_create(create, driver, &controller);
 	if (create->result < 0) {
 		op_done(create->parent);

@@ -16,6 +16,8 @@
 static void command_start(struct initiator_controller *controller, struct op *op,
 			  struct initiator_command *command)
 {
+	ASSERT(op_is_idle(op));
+	ASSERT(command->io == NULL && command->data == NULL);
 	command->parent = op;
 	op_wait(op);
 	queue_submit(controller->admin, command);
@@ -29,6 +31,8 @@ static void keep_alive_arm(struct initiator_controller *controller)
 {
 	uint64_t half_ms = controller->options.kato_ms / 2;
 
+	ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
+	ASSERT(!controller->is_destroying || controller->step != CONTROLLER_SETTLE);
 	if (half_ms > 0)
 		reactor_timer_start(&controller->keep_alive.timer, half_ms * NS_PER_MS);
 }
@@ -39,6 +43,7 @@ static void keep_alive_answered(struct op *op)
 		container_of(op, struct initiator_controller, keep_alive.op);
 	struct keep_alive *keep_alive = &controller->keep_alive;
 
+	ASSERT(keep_alive->is_out && op->pending == 0);
 	keep_alive->is_out = false;
 	if (keep_alive->command.status != IO_OK)
 		controller_fail(controller, -ECONNABORTED);
@@ -51,6 +56,8 @@ static void keep_alive_due(struct reactor_timer *timer)
 		container_of(timer, struct initiator_controller, keep_alive.timer);
 	struct keep_alive *keep_alive = &controller->keep_alive;
 
+	ASSERT(controller->step != CONTROLLER_SETTLE && controller->step != CONTROLLER_PAUSE);
+	ASSERT(controller->step != CONTROLLER_GONE && controller->step != CONTROLLER_FREE);
 	if (keep_alive->is_out) {
 		log_error(controller->options.log,
 			  "initiator %s: the controller does not answer keep-alives",
@@ -71,6 +78,7 @@ static void event_request(struct initiator_controller *controller)
 	struct event_request *event = &controller->event;
 
 	ASSERT(!event->is_out);
+	ASSERT(controller->admin != NULL && !controller->shared.is_gone);
 	event->is_out = true;
 	event->command = (struct initiator_command){
 		.sqe = {.opcode = NVME_ADMIN_ASYNC_EVENT},
@@ -98,6 +106,7 @@ static void event_answered(struct op *op)
 		container_of(op, struct initiator_controller, event.op);
 	struct event_request *event = &controller->event;
 
+	ASSERT(event->is_out && op->pending == 0);
 	event->is_out = false;
 	/* A refusal means no events, a lost connection that somebody else asks again. */
 	if (event->command.status == IO_OK) {
@@ -115,6 +124,8 @@ static void abort_answered(struct op *op)
 		container_of(op, struct initiator_controller, abort.op);
 	struct abort_request *abort = &controller->abort;
 
+	ASSERT(abort->queue != NULL && op->pending == 0);
+	ASSERT(abort->queue->controller == controller);
 	atomic_store_explicit(&abort->queue->is_abort_busy, false, memory_order_release);
 	abort->queue = NULL;
 	controller_wake(controller);
@@ -128,12 +139,15 @@ void abort_message_run(struct reactor_message *message)
 	struct abort_request *abort = &controller->abort;
 	uint32_t target = queue->parameters.qid | (uint32_t)queue->abort_cid << 16;
 
+	ASSERT(queue->is_registered && !queue->is_admin);
+	ASSERT(atomic_load_explicit(&queue->is_abort_busy, memory_order_relaxed));
 	if (abort->queue != NULL || controller->step != CONTROLLER_LIVE || controller->is_failing) {
 		atomic_store_explicit(&queue->is_abort_busy, false, memory_order_release);
 		return;
 	}
 	log_warn(controller->options.log, "initiator %s: queue %u: aborts a command after %u ms",
 		 controller->bdev.name, queue->parameters.qid, controller->options.io_timeout_ms);
+	ASSERT(queue->parameters.qid > 0);
 	abort->queue = queue;
 	abort->command = (struct initiator_command){
 		.sqe = {.opcode = NVME_ADMIN_ABORT, .cdw10 = le32_store(target)}};
@@ -153,6 +167,7 @@ void events_init(struct initiator_controller *controller)
 void events_start(struct initiator_controller *controller)
 {
 	ASSERT(!events_are_busy(controller));
+	ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
 	keep_alive_arm(controller);
 	event_request(controller);
 }
@@ -160,10 +175,12 @@ void events_start(struct initiator_controller *controller)
 void events_stop(struct initiator_controller *controller)
 {
 	reactor_timer_stop(&controller->keep_alive.timer);
+	ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
 }
 
 bool events_are_busy(const struct initiator_controller *controller)
 {
+	ASSERT(controller->abort.queue == NULL || controller->abort.queue->is_registered);
 	return controller->keep_alive.is_out || controller->event.is_out ||
 	       controller->abort.queue != NULL;
 }

@@ -18,6 +18,8 @@ void io_begin(struct bdev_io *io)
 {
 	struct io_request *request = io_request(io);
 
+	ASSERT(io->type == IO_FLUSH || io->range.count > 0);
+	ASSERT(list_is_empty(&request->command.link)); /* not in a line twice */
 	request->command.io = io;
 	request->next_block = io->range.first;
 	request->left_blocks = io->type == IO_FLUSH ? 1 : io->range.count;
@@ -57,6 +59,7 @@ static uint64_t io_blocks_max(const struct initiator_queue *queue, enum io_type 
 {
 	uint64_t blocks = queue->parameters.transfer_bytes_max / queue->parameters.block_bytes;
 
+	ASSERT(!queue->is_admin && blocks > 0);
 	switch (type) {
 	case IO_READ:
 	case IO_WRITE:
@@ -84,6 +87,8 @@ static void unmap_prepare(struct initiator_queue *queue, struct queue_slot *slot
 	};
 
 	STATIC_ASSERT(sizeof(range) <= SMALL_DATA_BYTES);
+	ASSERT(rw->block_count > 0);
+	ASSERT(slot->state == SLOT_ACTIVE && !slot->is_in_batch);
 	nvme_dsm_encode(ret_sqe, queue->parameters.nsid, &dsm);
 	memcpy(slot->small_data, &range, sizeof(range));
 	slot->small_iov = (struct iovec){slot->small_data, sizeof(range)};
@@ -97,9 +102,13 @@ static void data_prepare(struct initiator_queue *queue, struct queue_slot *slot,
 {
 	struct io_request *request = io_request(io);
 
+	ASSERT(io->type == IO_READ || io->type == IO_WRITE || io->type == IO_COMPARE);
+	ASSERT(block_count > 0 && io->iov_count > 0);
 	slot->data_bytes = block_count * queue->parameters.block_bytes;
+	ASSERT(slot->data_bytes <= queue->parameters.transfer_bytes_max);
 	slot->direction = io->type == IO_READ ? NVME_DATA_TO_HOST : NVME_DATA_TO_CONTROLLER;
 	slot->cursor = request->cursor;
+	ASSERT(slot->cursor.iov < io->iov + io->iov_count);
 	if (request->left_blocks > 0)
 		cursor_skip(&request->cursor, slot->data_bytes);
 }
@@ -112,11 +121,17 @@ void io_prepare(struct initiator_queue *queue, struct queue_slot *slot, struct b
 	struct nvme_rw rw = {.first_block = request->next_block};
 
 	ASSERT(request->left_blocks > 0 && blocks > 0);
+	ASSERT(slot->command == &request->command && slot->state == SLOT_ACTIVE);
+	ASSERT(!request->is_restarting && request->first_failure == IO_OK);
 	if (blocks > request->left_blocks)
 		blocks = request->left_blocks;
 	request->next_block += blocks;
 	request->left_blocks -= blocks;
 	request->commands_out++;
+	ASSERT(request->commands_out <= queue->slot_count);
+	/* Without gap or overlap: what is sent and what is left add up to the range. */
+	ASSERT(io->type == IO_FLUSH ||
+	       request->next_block + request->left_blocks == io->range.first + io->range.count);
 	rw.block_count = (uint32_t)blocks;
 	slot->data_bytes = 0;
 	slot->direction = NVME_DATA_NONE;

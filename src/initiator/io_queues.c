@@ -22,6 +22,8 @@ static void start_run(struct reactor_message *message)
 	struct initiator_queue *queue =
 		container_of(message, struct initiator_queue, start_message);
 
+	ASSERT(!queue->is_admin && queue->step == QUEUE_IDLE);
+	ASSERT(op_is_idle(&queue->stop_op)); /* the stop before was answered */
 	queue_start(queue, &queue->next_parameters, NULL);
 }
 
@@ -30,18 +32,21 @@ static void failed_run(struct reactor_message *message)
 	struct initiator_queue *queue =
 		container_of(message, struct initiator_queue, failed_message);
 
+	ASSERT(queue->is_registered && queue->failed_error < 0);
 	controller_fail(queue->controller, queue->failed_error);
 }
 
 static void io_queue_failed(struct initiator_queue *queue)
 {
 	ASSERT(queue->error < 0);
+	ASSERT(!queue->is_admin && queue->step == QUEUE_IDLE);
 	queue->failed_error = queue->error;
 	reactor_send(queue->controller->main, &queue->failed_message);
 }
 
 static void io_queue_abort(struct initiator_queue *queue, uint16_t cid)
 {
+	ASSERT(!queue->is_admin && queue->step == QUEUE_LIVE);
 	/* One at a time: those left out are ended by the reset that follows a second time-out. */
 	if (atomic_exchange_explicit(&queue->is_abort_busy, true, memory_order_acquire))
 		return;
@@ -54,6 +59,7 @@ static void stop_finished(struct op *op)
 	struct initiator_queue *queue = container_of(op, struct initiator_queue, stop_op);
 
 	ASSERT(queue->step == QUEUE_IDLE);
+	ASSERT(queue->socket == NULL && queue->free_count == queue->slot_count);
 	reactor_call_finish(&queue->stop_call); /* main may free the queue from here on */
 }
 
@@ -61,6 +67,8 @@ static void stop_arrived(struct reactor_call *call)
 {
 	struct initiator_queue *queue = container_of(call, struct initiator_queue, stop_call);
 
+	ASSERT(!queue->is_admin && !queue->is_stopping);
+	ASSERT(op_is_idle(&queue->stop_op));
 	op_wait(&queue->stop_op);
 	queue_stop(queue, &queue->stop_op);
 	if (op_join(&queue->stop_op) == OP_NEXT)
@@ -82,6 +90,7 @@ static uint32_t io_queue_depth(const struct initiator_controller *controller)
 	if (identity->command_count_max > 0)
 		depth = smaller(depth, identity->command_count_max);
 	ASSERT(depth > 0);
+	ASSERT(depth <= controller->options.queue_depth);
 	return depth;
 }
 
@@ -90,6 +99,9 @@ static void io_queue_start(struct initiator_controller *controller, struct initi
 {
 	const struct controller_identity *identity = &controller->identity;
 
+	ASSERT(queue->is_registered && !queue->is_admin);
+	ASSERT(qid > 0 && qid <= REACTORS_MAX);
+	ASSERT(!controller->is_failing && controller->is_announced);
 	if (queue->is_started)
 		return;
 	if (qid > identity->queue_count_max) {
@@ -121,6 +133,7 @@ static void register_run(struct reactor_message *message)
 
 	ASSERT(!queue->is_registered);
 	ASSERT(controller->queue_count < REACTORS_MAX);
+	ASSERT(!queue->is_started && queue->step == QUEUE_IDLE);
 	queue->is_registered = true;
 	controller->registered[controller->queue_count++] = queue;
 	if (controller->step == CONTROLLER_LIVE && !controller->is_failing)
@@ -131,6 +144,9 @@ static void register_run(struct reactor_message *message)
 /* Those that have not started yet: all after a connect, later ones that came during a refresh. */
 void io_queues_start(struct initiator_controller *controller)
 {
+	ASSERT(queue_is_live(controller->admin) || controller->is_failing ||
+	       controller->admin->error != 0);
+	ASSERT(controller->serving.block_bytes == controller->bdev.block_bytes);
 	for (uint32_t i = 0; i < controller->queue_count; i++)
 		io_queue_start(controller, controller->registered[i], i + 1);
 }
@@ -140,6 +156,8 @@ void io_queues_stop(struct initiator_controller *controller)
 	for (uint32_t i = 0; i < controller->queue_count; i++) {
 		struct initiator_queue *queue = controller->registered[i];
 
+		ASSERT(queue->is_registered && queue->controller == controller);
+		ASSERT(queue->stop_call.origin == controller->main);
 		queue->is_started = false;
 		queue->stop_call.parent = &controller->op;
 		op_wait(&controller->op);
@@ -164,6 +182,7 @@ static int io_queue_create(struct initiator_controller *controller, struct react
 	struct initiator_queue *queue;
 	int rc;
 
+	ASSERT(controller->is_announced);
 	rc = queue_create(&controller->shared, reactor, false, controller->options.queue_depth,
 			  &queue);
 	if (rc < 0)
@@ -196,6 +215,8 @@ int io_channel_open(struct bdev_channel *channel)
 		reactor_send(controller->main, &controller->queues[index]->register_message);
 	}
 	ASSERT(controller->queues[index]->reactor == channel->reactor);
+	ASSERT(controller->queues[index]->controller == controller);
+	ASSERT(!controller->queues[index]->is_admin);
 	channel->driver = controller->queues[index];
 	return 0;
 }
@@ -203,6 +224,7 @@ int io_channel_open(struct bdev_channel *channel)
 void io_channel_close(struct bdev_channel *channel)
 {
 	ASSERT(channel->inflight == 0);
+	ASSERT(channel->driver != NULL);
 	channel->driver = NULL;
 }
 
@@ -210,6 +232,8 @@ void io_channel_submit(struct bdev_channel *channel, struct bdev_io *io)
 {
 	struct io_request *request = (struct io_request *)(void *)io->driver;
 
+	ASSERT(io->channel == channel);
+	ASSERT(((struct initiator_queue *)channel->driver)->reactor == channel->reactor);
 	request->command.io = io;
 	queue_submit(channel->driver, &request->command);
 }

@@ -658,6 +658,31 @@ static void waiting_io_goes_on_when_the_path_becomes_usable(void **state)
 	assert_int_equal(bench_wait(bench, &io), IO_OK);
 }
 
+#define MANY_COUNT (ADMIN_DEPTH + 8)
+
+/* What a path is good for is a matter of I/O; management has to reach the controller anyway. */
+static void full_admin_queue_keeps_its_line_on_an_inaccessible_path(void **state)
+{
+	struct bench *bench = *state;
+	struct initiator_command commands[MANY_COUNT];
+	struct op op;
+
+	bench->fake->ana_state = NVME_ANA_INACCESSIBLE;
+	bench_open(bench, "");
+	assert_int_equal(bench_info(bench).ana_state, NVME_ANA_INACCESSIBLE);
+	op_init(&op, reactor_ready(bench->reactor), bench_op_run);
+	for (int i = 0; i < MANY_COUNT; i++) {
+		commands[i] = (struct initiator_command){
+			.parent = &op, .sqe = {.opcode = NVME_ADMIN_SET_FEATURES}};
+		op_wait(&op);
+		initiator_admin_submit(bench->bdev, &commands[i]);
+	}
+	bench_until(bench, op.pending == 0);
+	for (int i = 0; i < MANY_COUNT; i++)
+		assert_int_equal(commands[i].status, IO_OK);
+	assert_int_equal(bench_info(bench).reset_count, 0);
+}
+
 static void silent_controller_is_noticed_by_keep_alive(void **state)
 {
 	struct bench *bench = *state;
@@ -739,6 +764,7 @@ int main(void)
 		TEST(another_namespace_at_the_same_address_is_refused),
 		TEST(inaccessible_path_answers_not_ready_until_it_changes),
 		TEST(waiting_io_goes_on_when_the_path_becomes_usable),
+		TEST(full_admin_queue_keeps_its_line_on_an_inaccessible_path),
 		TEST(silent_controller_is_noticed_by_keep_alive),
 		TEST(lost_connection_in_any_set_up_step_is_survived),
 		TEST(bdev_is_destroyed_in_any_state),

@@ -191,6 +191,8 @@ void queue_fail_protocol(struct initiator_queue *queue, const struct nvme_tcp_fa
 bool queue_is_live(const struct initiator_queue *queue);
 /** Lets the set-up and teardown look at what has changed. */
 void queue_wake(struct initiator_queue *queue);
+/** Asserts what holds in its step, and what must not. O(1). */
+void queue_check(const struct initiator_queue *queue);
 
 /* slots.c */
 
@@ -212,6 +214,11 @@ void queue_slots_drain(struct initiator_queue *queue);
 void queue_waiting_expire(struct initiator_queue *queue, uint64_t now_ns);
 /** All slots are free; as many as parameters.depth. */
 void queue_slots_reset(struct initiator_queue *queue);
+/** Asserts what holds in the state of @slot. O(1). */
+void slot_check(const struct initiator_queue *queue, const struct queue_slot *slot);
+/** Recounts slots and lines; for ASSERT_SLOW. Return: true when all counts are right. */
+bool queue_counts_are_right(const struct initiator_queue *queue);
+
 /* io.c */
 
 /** Fills @slot with the next command of @io. */

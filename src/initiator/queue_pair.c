@@ -19,6 +19,85 @@
 #define NS_PER_MS	 1000000ull
 #define TERM_PATIENCE_MS 100
 
+static bool queue_is_ending(const struct initiator_queue *queue)
+{
+	return queue->error != 0 || queue->is_stopping;
+}
+
+static void queue_check_counts(const struct initiator_queue *queue)
+{
+	uint32_t used_count = queue->slot_count - queue->free_count;
+
+	ASSERT(queue->slot_count <= queue->slot_capacity);
+	ASSERT(queue->free_count <= queue->slot_count);
+	ASSERT(queue->timed_count <= used_count);
+	ASSERT((queue->waiting_count == 0) == list_is_empty(&queue->waiting));
+	ASSERT(queue->error <= 0);
+	ASSERT(!queue->has_fault || queue->error == -EPROTO);
+	ASSERT(queue->stop_parent == NULL || queue->is_stopping);
+	ASSERT(!queue->is_associated || queue->is_initialized);
+	ASSERT(used_count == 0 || queue->is_initialized);
+	ASSERT(queue->step != QUEUE_LIVE || queue->is_associated);
+}
+
+/* Between TCP and the life of the queue: what has been reached so far. */
+static void queue_check_set_up(const struct initiator_queue *queue)
+{
+	bool is_unused = queue->free_count == queue->slot_count;
+
+	ASSERT(!queue->has_fault || queue->socket != NULL);
+	if (queue->step <= QUEUE_HANDSHAKE) {
+		ASSERT(queue->socket == NULL);
+		ASSERT(!queue->is_initialized);
+	} else {
+		ASSERT(queue->connect.socket == NULL); /* handed over */
+		ASSERT(queue->socket != NULL);
+	}
+	if (queue->step <= QUEUE_ASSOCIATE)
+		ASSERT(is_unused && !queue->is_associated);
+	else
+		ASSERT(queue->is_initialized);
+	if (queue->is_admin)
+		ASSERT(queue->start_parent != NULL); /* its controller waits */
+	else
+		ASSERT(queue->start_parent == NULL);
+}
+
+void queue_check(const struct initiator_queue *queue)
+{
+	queue_check_counts(queue);
+	switch (queue->step) {
+	case QUEUE_IDLE:
+		ASSERT(queue->socket == NULL && !queue->is_stopping);
+		ASSERT(queue->free_count == queue->slot_count);
+		ASSERT(queue->start_parent == NULL && queue->stop_parent == NULL);
+		ASSERT(queue->send.current == NULL && queue->receive.slot == NULL);
+		return;
+	case QUEUE_CONNECT:
+	case QUEUE_HANDSHAKE:
+	case QUEUE_HANDSHAKE_WAIT:
+	case QUEUE_ASSOCIATE:
+	case QUEUE_ASSOCIATE_WAIT:
+		queue_check_set_up(queue);
+		return;
+	case QUEUE_LIVE:
+		ASSERT(queue->socket != NULL && queue->error == 0);
+		ASSERT(queue->was_live && queue->start_parent == NULL);
+		return;
+	case QUEUE_TERM:
+	case QUEUE_TERM_WAIT:
+	case QUEUE_CLOSE:
+		break;
+	case QUEUE_DRAIN:
+		ASSERT(queue->socket == NULL);
+		ASSERT(queue->send.op.pending == 0); /* the system has let go */
+		ASSERT(queue->receive.slot == NULL);
+		break;
+	}
+	ASSERT(queue_is_ending(queue));
+	ASSERT(!queue->op.is_joined);
+}
+
 void queue_wake(struct initiator_queue *queue)
 {
 	if (!queue->op.is_joined && queue->step != QUEUE_IDLE)
@@ -37,6 +116,7 @@ static void queue_hurry(struct initiator_queue *queue)
 void queue_fail(struct initiator_queue *queue, int error)
 {
 	ASSERT(error < 0);
+	ASSERT(queue->error <= 0);
 	if (queue->step == QUEUE_IDLE || queue->error != 0)
 		return;
 	queue->error = error;
@@ -47,6 +127,8 @@ void queue_fail_protocol(struct initiator_queue *queue, const struct nvme_tcp_fa
 {
 	if (queue->step == QUEUE_IDLE || queue->error != 0)
 		return;
+	ASSERT(queue->socket != NULL); /* it came over one */
+	ASSERT(!queue->has_fault);
 	log_error(queue->shared->options->log,
 		  "initiator %s: queue %u: the controller broke the protocol (error %d, field %u); "
 		  "the connection ends",
@@ -62,14 +144,11 @@ bool queue_is_live(const struct initiator_queue *queue)
 	return queue->step == QUEUE_LIVE && queue->error == 0;
 }
 
-static bool queue_is_ending(const struct initiator_queue *queue)
-{
-	return queue->error != 0 || queue->is_stopping;
-}
-
 static enum op_flow queue_connect(struct initiator_queue *queue)
 {
-	ASSERT(queue->socket == NULL);
+	ASSERT(queue->socket == NULL && queue->connect.socket == NULL);
+	ASSERT(queue->parameters.address.size > 0);
+	ASSERT(queue->op.pending == 0);
 	queue->connect =
 		(struct os_connect){.parent = &queue->op, .address = queue->parameters.address};
 	op_wait(&queue->op);
@@ -87,6 +166,8 @@ static void queue_handshake(struct initiator_queue *queue)
 		.r2t_count_max = R2T_COUNT_MAX,
 	};
 
+	ASSERT(queue->socket == NULL);
+	ASSERT(queue->op.pending == 0);
 	queue->socket = queue->connect.socket;
 	queue->connect.socket = NULL;
 	if (queue->connect.result < 0) {
@@ -100,6 +181,7 @@ static void queue_handshake(struct initiator_queue *queue)
 		return;
 	receive_start(queue);
 	send_start(queue);
+	ASSERT(queue->send.raw_bytes == 0); /* ICReq is the first to go */
 	nvme_tcp_icreq_encode((struct nvme_tcp_icreq *)queue->send.raw, &ic);
 	queue->send.raw_bytes = sizeof(struct nvme_tcp_icreq);
 	send_raw(queue);
@@ -110,6 +192,8 @@ static void connect_answered(struct op *op)
 {
 	struct initiator_queue *queue = container_of(op, struct initiator_queue, connect_op);
 
+	ASSERT(queue->is_initialized && !queue->is_associated);
+	ASSERT(list_is_empty(&queue->connect_command.link));
 	queue->is_associated = true;
 	queue_wake(queue);
 }
@@ -126,6 +210,11 @@ static void queue_associate(struct initiator_queue *queue)
 		.cntlid = queue->parameters.cntlid,
 	};
 
+	ASSERT(queue->step == QUEUE_ASSOCIATE && op_is_idle(&queue->connect_op));
+	ASSERT(queue->is_admin == (queue->parameters.qid == 0));
+	ASSERT(queue->is_admin == (queue->parameters.cntlid == NVMF_CNTLID_ANY));
+	ASSERT(strlen(shared->subnqn) < sizeof(connect.subnqn));
+	ASSERT(strlen(shared->hostnqn) < sizeof(connect.hostnqn));
 	memcpy(connect.host_id, shared->options->host_id, sizeof(connect.host_id));
 	memcpy(connect.subnqn, shared->subnqn, strlen(shared->subnqn));
 	memcpy(connect.hostnqn, shared->hostnqn, strlen(shared->hostnqn));
@@ -148,6 +237,8 @@ static int queue_judge_associate(struct initiator_queue *queue)
 	const struct initiator_command *command = &queue->connect_command;
 	const char *text;
 
+	ASSERT(queue->is_associated && queue->connect_op.pending == 0);
+	ASSERT(queue->error == 0);
 	if (command->nvme_status == NVME_STATUS_SUCCESS) {
 		if ((command->result & NVMF_CONNECT_AUTHENTICATION_MASK) != 0)
 			return -EKEYREJECTED;
@@ -177,6 +268,9 @@ static void queue_enter_live(struct initiator_queue *queue)
 {
 	struct op *parent = queue->start_parent;
 
+	ASSERT(queue->step == QUEUE_LIVE && queue->error == 0);
+	ASSERT(queue->is_admin == (parent != NULL));
+	ASSERT(queue->free_count == queue->slot_count); /* Connect went alone */
 	queue->start_parent = NULL;
 	queue->was_live = true;
 	atomic_store(&queue->is_abort_busy, false);
@@ -193,6 +287,7 @@ static bool queue_term(struct initiator_queue *queue)
 		return false;
 	send->raw_bytes = nvme_tcp_term_encode(send->raw, NVME_TCP_H2C_TERM, &queue->fault,
 					       queue->receive.head, queue->receive.head_bytes);
+	ASSERT(send->raw_bytes > 0 && send->raw_bytes <= sizeof(send->raw));
 	queue->setup_deadline_ns = reactor_now_ns(queue->reactor) + TERM_PATIENCE_MS * NS_PER_MS;
 	send_raw(queue);
 	return true;
@@ -207,13 +302,18 @@ static enum op_flow queue_close(struct initiator_queue *queue)
 {
 	struct os_socket *socket = queue->socket;
 
+	ASSERT(queue_is_ending(queue));
+	ASSERT(queue->op.pending == 0);
 	op_unwake(&queue->receive.op);
 	op_unwake(&queue->op);
+	ASSERT(op_is_idle(&queue->receive.op)); /* no byte is placed from here on */
+	queue->receive.slot = NULL;
 	queue->socket = NULL;
 	if (socket == NULL)
 		return OP_NEXT;
 	op_wait(&queue->op);
-	os_socket_close(socket, &queue->op);
+	/* What was sent may be sent again over a new connection: no ghost of it must follow. */
+	os_socket_abort(socket, &queue->op);
 	return op_join(&queue->op);
 }
 
@@ -224,11 +324,13 @@ static void queue_drain(struct initiator_queue *queue)
 	struct op *stop_parent = queue->stop_parent;
 	bool is_failed = !queue->is_stopping && start_parent == NULL;
 
-	ASSERT(queue->error != 0 || queue->is_stopping);
+	ASSERT(queue_is_ending(queue));
+	ASSERT(queue->op.pending == 0 && queue->socket == NULL);
 	queue_send_drop(queue);
 	queue_slots_drain(queue);
 	op_unwake(&queue->connect_op);
 	op_unwake(&queue->op);
+	ASSERT(op_is_idle(&queue->connect_op));
 	queue->is_stopping = false;
 	queue->start_parent = NULL;
 	queue->stop_parent = NULL;
@@ -236,6 +338,9 @@ static void queue_drain(struct initiator_queue *queue)
 		queue->error = -ECANCELED;
 	queue_waiting_expire(queue, queue->is_admin ? UINT64_MAX : reactor_now_ns(queue->reactor));
 	timeouts_arm(queue);
+	ASSERT(!queue->is_admin || queue->waiting_count == 0);
+	ASSERT((start_parent != NULL) + (stop_parent != NULL) + is_failed > 0);
+	queue_check(queue);
 	if (is_failed)
 		queue->failed(queue);
 	op_done(start_parent);
@@ -251,6 +356,7 @@ static void queue_run(struct op *op)
 		if (queue_is_ending(queue) && queue->step > QUEUE_HANDSHAKE &&
 		    queue->step < QUEUE_TERM)
 			queue->step = QUEUE_TERM;
+		queue_check(queue);
 		switch (queue->step) {
 		case QUEUE_IDLE:
 			return;
@@ -314,6 +420,11 @@ void queue_start(struct initiator_queue *queue, const struct queue_parameters *p
 {
 	ASSERT(queue->step == QUEUE_IDLE && op_is_idle(&queue->op));
 	ASSERT(op_is_idle(&queue->connect_op));
+	ASSERT(op_is_idle(&queue->receive.op));
+	ASSERT(queue->is_admin == (parent != NULL));
+	ASSERT(queue->is_admin || parameters->block_bytes >= BLOCK_BYTES_MIN);
+	ASSERT(queue->is_admin || parameters->transfer_bytes_max >= parameters->block_bytes);
+	queue_check(queue);
 	queue->parameters = *parameters;
 	queue->start_parent = parent;
 	queue->error = 0;
@@ -331,6 +442,7 @@ void queue_start(struct initiator_queue *queue, const struct queue_parameters *p
 void queue_stop(struct initiator_queue *queue, struct op *parent)
 {
 	ASSERT(queue->stop_parent == NULL);
+	ASSERT(parent != NULL && !queue->is_stopping);
 	if (queue->step == QUEUE_IDLE) {
 		timeouts_arm(queue);
 		op_done(parent);
@@ -347,6 +459,7 @@ int queue_create(struct queue_shared *shared, struct reactor *reactor, bool is_a
 	struct initiator_queue *queue = memory_alloc(sizeof(*queue));
 
 	ASSERT(slot_capacity > 0 && slot_capacity <= INITIATOR_QUEUE_DEPTH_MAX);
+	ASSERT(reactor != NULL && shared->options != NULL);
 	if (queue == NULL)
 		return -ENOMEM;
 	queue->shared = shared;
@@ -371,6 +484,7 @@ int queue_create(struct queue_shared *shared, struct reactor *reactor, bool is_a
 	queue_receive_init(queue);
 	queue_send_init(queue);
 	timeouts_init(queue);
+	queue_check(queue);
 	*ret_queue = queue;
 	return 0;
 }
@@ -382,6 +496,10 @@ void queue_destroy(struct initiator_queue *queue)
 	ASSERT(queue->step == QUEUE_IDLE && op_is_idle(&queue->op));
 	ASSERT(queue->waiting_count == 0 && queue->socket == NULL);
 	ASSERT(!reactor_timer_is_armed(&queue->tick));
+	ASSERT(op_is_idle(&queue->receive.op) && op_is_idle(&queue->send.op));
+	ASSERT(op_is_idle(&queue->connect_op));
+	ASSERT_SLOW(queue_counts_are_right(queue));
+	queue_check(queue);
 	memory_free(queue->slots);
 	memory_free(queue->free_slots);
 	memory_free(queue);

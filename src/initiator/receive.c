@@ -29,12 +29,45 @@ static void fail_protocol(struct initiator_queue *queue, enum nvme_tcp_fes fes, 
 	queue_fail_protocol(queue, &fault);
 }
 
+/* What holds between two pieces of the stream. */
+static void receive_check(const struct queue_receive *receive)
+{
+	ASSERT(receive->head_bytes <= sizeof(receive->head));
+	switch (receive->step) {
+	case RECEIVE_COMMON:
+		ASSERT(receive->head_bytes < sizeof(struct nvme_tcp_common));
+		ASSERT(receive->slot == NULL);
+		return;
+	case RECEIVE_HEADER:
+		ASSERT(receive->head_bytes >= sizeof(struct nvme_tcp_common));
+		ASSERT(receive->slot == NULL);
+		return;
+	case RECEIVE_PADDING:
+		ASSERT(receive->left_bytes > 0);
+		break;
+	case RECEIVE_DATA:
+		ASSERT(receive->left_bytes <= receive->header.data_bytes);
+		break;
+	case RECEIVE_DIGEST:
+		ASSERT(receive->header.has_data_digest);
+		ASSERT(receive->head_bytes < NVME_TCP_DIGEST_BYTES);
+		ASSERT(receive->left_bytes == 0);
+		break;
+	}
+	ASSERT(receive->slot != NULL && receive->slot->state == SLOT_ACTIVE);
+	ASSERT(receive->slot->direction == NVME_DATA_TO_HOST);
+	ASSERT(receive->header.data_bytes <= receive->slot->received_bytes);
+}
+
 #define CQE_CID_OFFSET \
 	(offsetof(struct nvme_tcp_capsule_response, cqe) + offsetof(struct nvme_cqe, cid))
 
 /* Has all data moved that a good response speaks of? */
 static bool slot_is_complete(const struct initiator_queue *queue, const struct queue_slot *slot)
 {
+	ASSERT(slot->state == SLOT_ACTIVE);
+	ASSERT(slot->received_bytes <= slot->data_bytes);
+	ASSERT(slot->requested_bytes <= slot->data_bytes);
 	switch (slot->direction) {
 	case NVME_DATA_TO_HOST:
 		return slot->received_bytes == slot->data_bytes;
@@ -53,6 +86,8 @@ static bool slot_is_complete(const struct initiator_queue *queue, const struct q
 static void slot_respond(struct initiator_queue *queue, struct queue_slot *slot,
 			 const struct nvme_cqe *cqe)
 {
+	ASSERT(queue->error == 0);
+	ASSERT(slot->is_capsule_begun && queue->receive.slot == NULL);
 	if (nvme_status_decode(cqe->status).status == NVME_STATUS_SUCCESS &&
 	    !slot_is_complete(queue, slot)) {
 		fail_protocol(queue, NVME_TCP_FES_SEQUENCE, 0);
@@ -68,6 +103,7 @@ static void response_handle(struct initiator_queue *queue)
 	struct nvme_cqe cqe = nvme_tcp_response_decode(receive->head, &receive->header);
 	struct queue_slot *slot = queue_slot_find(queue, le16_load(cqe.cid));
 
+	ASSERT(queue->is_initialized && receive->slot == NULL);
 	if (slot == NULL || !slot->is_capsule_begun) {
 		fail_protocol(queue, NVME_TCP_FES_INVALID_HEADER, CQE_CID_OFFSET);
 		return;
@@ -102,7 +138,9 @@ static void r2t_handle(struct initiator_queue *queue)
 		fail_protocol(queue, NVME_TCP_FES_OUT_OF_RANGE, 0);
 		return;
 	}
+	ASSERT(transfer.length > 0); /* the decoder saw to it */
 	slot->requested_bytes += transfer.length;
+	ASSERT(slot->requested_bytes <= slot->data_bytes && slot->received_bytes == 0);
 	slot->r2ts[slot->r2t_count++] =
 		(struct r2t){transfer.tag, transfer.offset, transfer.length};
 	if (!slot->is_in_batch && queue->send.current != slot)
@@ -117,6 +155,7 @@ static void data_begin(struct initiator_queue *queue)
 	struct nvme_tcp_fault fault;
 	struct queue_slot *slot;
 
+	ASSERT(receive->slot == NULL);
 	if (nvme_tcp_c2h_decode(receive->head, &receive->header, &transfer, &fault) < 0) {
 		queue_fail_protocol(queue, &fault);
 		return;
@@ -137,7 +176,9 @@ static void data_begin(struct initiator_queue *queue)
 			      offsetof(struct nvme_tcp_common, flags));
 		return;
 	}
+	ASSERT(transfer.length == receive->header.data_bytes); /* the decoder saw to it */
 	slot->received_bytes += transfer.length;
+	ASSERT(slot->received_bytes <= slot->data_bytes && slot->requested_bytes == 0);
 	receive->slot = slot;
 	receive->crc = CRC32C_INIT;
 }
@@ -150,6 +191,8 @@ static void data_end(struct initiator_queue *queue)
 
 	receive->slot = NULL;
 	ASSERT(slot != NULL && slot->state == SLOT_ACTIVE);
+	ASSERT(receive->left_bytes == 0);
+	ASSERT(queue_slot_find(queue, slot->cid) == slot);
 	if (receive->header.is_success) {
 		struct nvme_cqe cqe = {.cid = le16_store(slot->cid)};
 
@@ -164,13 +207,18 @@ static void icresp_handle(struct initiator_queue *queue)
 	struct nvme_tcp_fault fault;
 	struct nvme_tcp_ic ic;
 
+	ASSERT(!queue->is_initialized && !queue->is_associated);
+	ASSERT(queue->free_count == queue->slot_count);
 	if (nvme_tcp_icresp_decode(receive->head, &receive->header, &ic, &fault) < 0) {
 		queue_fail_protocol(queue, &fault);
 		return;
 	}
-	/* The controller may turn digests down, but not on. */
-	if ((ic.has_header_digest && !queue->shared->has_header_digest) ||
-	    (ic.has_data_digest && !queue->shared->has_data_digest)) {
+	/*
+	 * The controller may turn digests down. Who asked for them does not want to go on without,
+	 * and this very answer has none: a flipped bit in it would switch them off in silence.
+	 */
+	if (ic.has_header_digest != queue->shared->has_header_digest ||
+	    ic.has_data_digest != queue->shared->has_data_digest) {
 		fail_protocol(queue, NVME_TCP_FES_INVALID_HEADER,
 			      offsetof(struct nvme_tcp_icresp, dgst));
 		return;
@@ -183,6 +231,8 @@ static void icresp_handle(struct initiator_queue *queue)
 		.has_data_digest = ic.has_data_digest,
 		.alignment = ic.alignment,
 	};
+	ASSERT(ic.alignment >= 4 && ic.alignment <= NVME_TCP_ALIGNMENT_MAX);
+	ASSERT(ic.data_bytes_max >= NVME_TCP_MAX_H2C_BYTES_MIN);
 	queue->send.data_bytes_max = ic.data_bytes_max;
 	queue->is_initialized = true;
 	queue_wake(queue);
@@ -193,6 +243,7 @@ static void term_handle(struct initiator_queue *queue)
 	struct queue_receive *receive = &queue->receive;
 	struct nvme_tcp_fault fault;
 
+	ASSERT(receive->slot == NULL);
 	nvme_tcp_term_decode(receive->head, &receive->header, &fault);
 	log_warn(queue->shared->options->log,
 		 "initiator %s: queue %u: controller ends the connection: error %d at offset %u",
@@ -206,6 +257,8 @@ static enum receive_step header_handle(struct initiator_queue *queue)
 	struct queue_receive *receive = &queue->receive;
 	const struct nvme_tcp_header *header = &receive->header;
 
+	ASSERT(receive->slot == NULL && queue->error == 0);
+	ASSERT(header->data_offset >= receive->head_bytes); /* the decoder saw to it */
 	if (header->has_header_digest) {
 		struct le32 digest = nvme_tcp_header_digest(receive->head, header->header_bytes);
 
@@ -253,8 +306,10 @@ static size_t head_collect(struct queue_receive *receive, struct iovec bytes, ui
 	size_t taken_bytes = bytes.iov_len < missing_bytes ? bytes.iov_len : missing_bytes;
 
 	ASSERT(wanted_bytes <= sizeof(receive->head) && wanted_bytes >= receive->head_bytes);
+	ASSERT(bytes.iov_len > 0);
 	memcpy(receive->head + receive->head_bytes, bytes.iov_base, taken_bytes);
 	receive->head_bytes += (uint32_t)taken_bytes;
+	ASSERT(receive->head_bytes <= wanted_bytes);
 	*ret_is_whole = receive->head_bytes == wanted_bytes;
 	return taken_bytes;
 }
@@ -265,9 +320,11 @@ static bool common_handle(struct initiator_queue *queue)
 	struct nvme_tcp_fault fault;
 	int rc;
 
+	ASSERT(receive->head_bytes == sizeof(struct nvme_tcp_common));
 	rc = nvme_tcp_header_decode(receive->head, receive->head_bytes, &receive->rules,
 				    &receive->header, &fault);
 	ASSERT(rc != -EAGAIN);
+	ASSERT(rc < 0 || receive->header.header_bytes > receive->head_bytes);
 	if (rc < 0)
 		queue_fail_protocol(queue, &fault);
 	return rc == 0;
@@ -279,6 +336,8 @@ static size_t data_take(struct queue_receive *receive, struct iovec bytes)
 		bytes.iov_len < receive->left_bytes ? bytes.iov_len : receive->left_bytes;
 
 	ASSERT(receive->slot != NULL);
+	ASSERT(receive->slot->state == SLOT_ACTIVE && taken_bytes > 0);
+	ASSERT(receive->slot->direction == NVME_DATA_TO_HOST);
 	receive->left_bytes -= (uint32_t)taken_bytes;
 	if (receive->header.has_data_digest)
 		receive->crc = crc32c_update(receive->crc, bytes.iov_base, taken_bytes);
@@ -296,6 +355,7 @@ static void digest_judge(struct initiator_queue *queue)
 	struct le32 digest = le32_store(crc32c_finish(receive->crc));
 
 	ASSERT(receive->slot != NULL);
+	ASSERT(receive->header.has_data_digest && receive->left_bytes == 0);
 	if (memcmp(&digest, receive->head, sizeof(digest)) == 0)
 		return;
 	REACHED("initiator_data_digest_is_wrong");
@@ -308,6 +368,7 @@ static enum receive_step data_next(struct initiator_queue *queue)
 {
 	struct queue_receive *receive = &queue->receive;
 
+	ASSERT(receive->left_bytes == 0 && receive->slot != NULL);
 	receive->head_bytes = 0;
 	if (receive->header.has_data_digest)
 		return RECEIVE_DIGEST;
@@ -322,6 +383,7 @@ static size_t receive_piece(struct initiator_queue *queue, struct iovec bytes)
 	size_t used_bytes = 0;
 	bool is_whole;
 
+	receive_check(receive);
 	switch (receive->step) {
 	case RECEIVE_COMMON:
 		used_bytes =
@@ -365,6 +427,7 @@ static size_t receive_piece(struct initiator_queue *queue, struct iovec bytes)
 		receive->step = RECEIVE_COMMON;
 		break;
 	}
+	ASSERT(used_bytes <= bytes.iov_len);
 	return used_bytes;
 }
 
@@ -388,6 +451,8 @@ static void receive_run(struct op *op)
 			size_bytes = (ssize_t)budget_bytes;
 		used_bytes = receive_piece(
 			queue, (struct iovec){(void *)(uintptr_t)bytes, (size_t)size_bytes});
+		ASSERT(used_bytes > 0); /* else the loop had no end */
+		ASSERT(used_bytes <= budget_bytes);
 		budget_bytes -= used_bytes;
 		if (queue->socket != NULL)
 			os_socket_consume(queue->socket, used_bytes);
@@ -407,6 +472,7 @@ void receive_start(struct initiator_queue *queue)
 	struct queue_receive *receive = &queue->receive;
 
 	ASSERT(op_is_idle(&receive->op));
+	ASSERT(queue->socket != NULL && receive->slot == NULL);
 	receive->step = RECEIVE_COMMON;
 	receive->head_bytes = 0;
 	receive->left_bytes = 0;

@@ -17,6 +17,8 @@ static void report_decode(struct initiator_reservation *reservation)
 	uint32_t count;
 
 	memcpy(&report, reservation->data, sizeof(report));
+	ASSERT(reservation->registrant_count == 0);
+	ASSERT(reservation->command.data_bytes == sizeof(reservation->data));
 	count = le16_load(report.report.registered_count);
 	reservation->generation = le32_load(report.report.generation);
 	reservation->type = (enum nvme_reservation_type)report.report.type;
@@ -54,6 +56,8 @@ static enum op_flow reservation_submit(struct initiator_reservation *reservation
 	nvme_reservation_encode(&command->sqe, NAMESPACE_ID, &request, reservation->data);
 	command->data_bytes = is_report ? (uint32_t)sizeof(reservation->data)
 					: nvme_reservation_data_bytes((uint8_t)request.opcode);
+	ASSERT(command->data_bytes > 0 && command->data_bytes <= sizeof(reservation->data));
+	ASSERT(op_is_idle(&reservation->op));
 	op_wait(&reservation->op);
 	initiator_io_submit(reservation->channel, command);
 	return op_join(&reservation->op);
@@ -63,6 +67,8 @@ static void reservation_judge(struct initiator_reservation *reservation)
 {
 	const struct initiator_command *command = &reservation->command;
 
+	ASSERT(reservation->op.pending == 0);
+	ASSERT(command->parent == &reservation->op);
 	reservation->status = command->status;
 	reservation->nvme_status = command->nvme_status;
 	if (command->status == IO_OK && reservation->request.opcode == NVME_RESERVATION_REPORT)
@@ -93,6 +99,7 @@ void initiator_reservation_submit(struct bdev_channel *channel,
 				  struct initiator_reservation *reservation)
 {
 	ASSERT(initiator_is_initiator(channel->bdev));
+	ASSERT(reservation->parent != NULL && reservation->parent->pending > 0);
 	reservation->channel = channel;
 	reservation->generation = 0;
 	reservation->type = NVME_RESERVATION_NONE;

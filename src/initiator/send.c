@@ -16,10 +16,45 @@
 
 #include "base/crc32c.h"
 
+/* What holds between two steps. */
+static void send_check(const struct queue_send *send)
+{
+	ASSERT(send->iov_count <= SEND_IOV_COUNT);
+	ASSERT(send->raw_bytes <= sizeof(send->raw));
+	ASSERT(send->current != NULL || send->current_left_bytes == 0);
+	ASSERT(send->current == NULL || send->current->is_in_batch);
+	switch (send->step) {
+	case SEND_COLLECT:
+		ASSERT(send->op.pending == 0 && !send->op.is_joined);
+		/* A batch is over, so only the slot that goes on in the next one refers to it. */
+		ASSERT((send->current != NULL) == !list_is_empty(&send->in_batch));
+		break;
+	case SEND_WAIT:
+		ASSERT(send->op.pending <= 1);
+		ASSERT(send->iov_count > 0 && send->batch_bytes > 0);
+		break;
+	}
+}
+
+/* Return: whether all members of a list of slots are in the batch, or none. */
+static bool slots_are_in_batch(const struct list_node *slots, bool is_in_batch)
+{
+	list_for_each (node, slots) {
+		const struct queue_slot *slot = list_entry(node, struct queue_slot, link);
+
+		ASSERT(slot->state != SLOT_FREE);
+		if (slot->is_in_batch != is_in_batch)
+			return false;
+	}
+	return true;
+}
+
 static void batch_add(struct queue_send *send, void *bytes, size_t size_bytes)
 {
 	ASSERT(send->iov_count < SEND_IOV_COUNT);
 	ASSERT(size_bytes > 0);
+	ASSERT(size_bytes <= UINT32_MAX - send->batch_bytes);
+	ASSERT(send->step == SEND_COLLECT); /* the system reads iov otherwise */
 	send->iov[send->iov_count++] = (struct iovec){bytes, size_bytes};
 	send->batch_bytes += (uint32_t)size_bytes;
 }
@@ -42,6 +77,9 @@ static uint32_t pdu_begin_data(struct queue_send *send, struct queue_slot *slot)
 	};
 
 	ASSERT(slot->r2t_count > 0 && r2t->left_bytes > 0);
+	ASSERT(slot->direction == NVME_DATA_TO_CONTROLLER && !slot->is_in_capsule);
+	ASSERT(r2t->offset + r2t->left_bytes <= slot->requested_bytes);
+	ASSERT(send->data_bytes_max > 0);
 	if (transfer.length > send->data_bytes_max)
 		transfer.length = send->data_bytes_max;
 	r2t->offset += transfer.length;
@@ -52,6 +90,8 @@ static uint32_t pdu_begin_data(struct queue_send *send, struct queue_slot *slot)
 		slot->r2t_count--;
 		memmove(&slot->r2ts[0], &slot->r2ts[1], slot->r2t_count * sizeof(*r2t));
 	}
+	ASSERT(transfer.length > 0);
+	ASSERT(transfer.offset + transfer.length <= slot->data_bytes);
 	return transfer.length;
 }
 
@@ -59,6 +99,7 @@ static struct le32 data_digest(struct iov_cursor cursor, uint32_t size_bytes)
 {
 	uint32_t crc = CRC32C_INIT;
 
+	ASSERT(size_bytes > 0);
 	while (size_bytes > 0) {
 		struct iovec run = cursor_run(&cursor, size_bytes);
 
@@ -76,6 +117,8 @@ static void pdu_begin(struct queue_send *send, struct queue_slot *slot)
 	uint32_t head_bytes, used_bytes;
 
 	ASSERT(send->current == NULL && !slot->is_in_batch);
+	ASSERT(slot->state == SLOT_ACTIVE && slot->command != NULL);
+	ASSERT(list_is_empty(&slot->link));
 	if (slot->is_capsule_begun) {
 		header_bytes = sizeof(struct nvme_tcp_data);
 		data_bytes = pdu_begin_data(send, slot);
@@ -90,6 +133,7 @@ static void pdu_begin(struct queue_send *send, struct queue_slot *slot)
 	}
 	head_bytes = data_bytes > 0 ? nvme_tcp_data_offset(&send->frame, header_bytes) : used_bytes;
 	ASSERT(head_bytes >= used_bytes && head_bytes <= PDU_HEAD_BYTES);
+	ASSERT(data_bytes <= slot->data_bytes);
 	memset(slot->head + used_bytes, 0, head_bytes - used_bytes);
 	send->current = slot;
 	send->current_left_bytes = data_bytes;
@@ -107,6 +151,8 @@ static void pdu_continue(struct queue_send *send)
 	struct queue_slot *slot = send->current;
 
 	ASSERT(slot->is_in_batch);
+	ASSERT(slot->state != SLOT_FREE); /* answered is possible: what has begun must end */
+	ASSERT(send->current_left_bytes <= slot->data_bytes);
 	while (send->current_left_bytes > 0 && send->iov_count < SEND_IOV_COUNT) {
 		struct iovec run = cursor_run(&slot->cursor, send->current_left_bytes);
 
@@ -128,6 +174,8 @@ static void send_collect(struct initiator_queue *queue)
 {
 	struct queue_send *send = &queue->send;
 
+	ASSERT(send->op.pending == 0);
+	ASSERT_SLOW(slots_are_in_batch(&send->ready, false));
 	send->iov_count = 0;
 	send->batch_bytes = 0;
 	if (queue->socket == NULL)
@@ -155,6 +203,9 @@ static enum op_flow send_submit(struct initiator_queue *queue)
 	struct queue_send *send = &queue->send;
 
 	ASSERT(send->iov_count > 0);
+	ASSERT(queue->socket != NULL);
+	ASSERT(send->op.pending == 0);
+	ASSERT_SLOW(slots_are_in_batch(&send->in_batch, true));
 	send->batch = (struct os_send){
 		.parent = &send->op, .iov = send->iov, .iov_count = send->iov_count};
 	op_wait(&send->op);
@@ -169,12 +220,15 @@ static void send_settle(struct initiator_queue *queue)
 	struct list_node slots;
 	struct list_node *node;
 
+	ASSERT(send->op.pending == 0); /* invariant: no answer before this point */
+	ASSERT(send->batch.result <= 0);
 	list_init(&slots);
 	list_splice_back(&slots, &send->in_batch);
 	while ((node = list_pop_front(&slots)) != NULL) {
 		struct queue_slot *slot = list_entry(node, struct queue_slot, link);
 
 		ASSERT(slot->is_in_batch);
+		ASSERT(slot->state != SLOT_FREE);
 		if (slot == send->current) {
 			list_push_back(&send->in_batch, node);
 			continue;
@@ -196,6 +250,7 @@ static void send_run(struct op *op)
 
 	op_unwake(op);
 	for (;;) {
+		send_check(send);
 		switch (send->step) {
 		case SEND_COLLECT:
 			send_collect(queue);
@@ -216,6 +271,7 @@ static void send_run(struct op *op)
 
 static void send_wake(struct initiator_queue *queue)
 {
+	ASSERT(queue->socket != NULL || queue->error != 0 || queue->is_stopping);
 	if (queue->send.step == SEND_COLLECT)
 		op_wake(&queue->send.op);
 }
@@ -224,6 +280,7 @@ void send_slot(struct initiator_queue *queue, struct queue_slot *slot)
 {
 	ASSERT(!slot->is_in_batch && queue->send.current != slot);
 	ASSERT(!slot->is_capsule_begun || slot->r2t_count > 0);
+	ASSERT(slot->state == SLOT_ACTIVE);
 	if (list_is_empty(&slot->link))
 		list_push_back(&queue->send.ready, &slot->link);
 	send_wake(queue);
@@ -232,6 +289,8 @@ void send_slot(struct initiator_queue *queue, struct queue_slot *slot)
 void send_raw(struct initiator_queue *queue)
 {
 	ASSERT(queue->send.raw_bytes > 0);
+	ASSERT(queue->send.raw_bytes <= sizeof(queue->send.raw));
+	ASSERT(queue->send.current == NULL); /* never within a PDU */
 	send_wake(queue);
 }
 
@@ -243,6 +302,7 @@ void queue_send_init(struct initiator_queue *queue)
 	send->step = SEND_COLLECT;
 	list_init(&send->ready);
 	list_init(&send->in_batch);
+	send_check(send);
 }
 
 void send_start(struct initiator_queue *queue)
@@ -251,6 +311,7 @@ void send_start(struct initiator_queue *queue)
 
 	ASSERT(send->step == SEND_COLLECT && op_is_idle(&send->op));
 	ASSERT(list_is_empty(&send->ready) && list_is_empty(&send->in_batch));
+	ASSERT(queue->socket != NULL && queue->free_count == queue->slot_count);
 	send->current = NULL;
 	send->raw_bytes = 0;
 	send->frame = (struct nvme_tcp_frame){.alignment = 4};
@@ -272,4 +333,8 @@ void queue_send_drop(struct initiator_queue *queue)
 		list_entry(node, struct queue_slot, link)->is_in_batch = false;
 	while (list_pop_front(&send->ready) != NULL)
 		;
+	send->current_left_bytes = 0;
+	ASSERT(list_is_empty(&send->in_batch) && list_is_empty(&send->ready));
+	ASSERT(op_is_idle(&send->op));
+	send_check(send);
 }

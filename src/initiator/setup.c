@@ -29,6 +29,7 @@ static void property_get(struct initiator_controller *controller, enum nvmf_prop
 	struct nvmf_property_access access = {.is_eight_bytes = property == NVMF_PROPERTY_CAP,
 					      .offset = property};
 
+	ASSERT(controller->stage_command.data_bytes == 0);
 	nvmf_property_get_encode(&controller->stage_command.sqe, &access);
 }
 
@@ -52,6 +53,7 @@ static int cap_parse(struct initiator_controller *controller)
 		controller_explain(controller, -EPROTO, "it claims queues of one entry");
 		return -EPROTO;
 	}
+	ASSERT(controller->identity.cap == 0); /* anew with every connection */
 	controller->identity.cap = cap;
 	controller->identity.ready_deadline_ns =
 		reactor_now_ns(controller->main) + (ready_ms < 500 ? 500 : ready_ms) * NS_PER_MS;
@@ -96,6 +98,7 @@ static int ready_parse(struct initiator_controller *controller)
 {
 	uint32_t csts = controller->stage_command.result;
 
+	ASSERT(controller->identity.ready_deadline_ns != 0); /* CAP was read before */
 	if ((csts & NVMF_CSTS_FATAL) != 0) {
 		controller_explain(controller, -EIO, "it reports a fatal status (CSTS.CFS)");
 		return -EIO;
@@ -113,9 +116,13 @@ static void identify_build(struct initiator_controller *controller, enum nvme_cn
 {
 	struct nvme_identify identify = {.cns = cns, .nsid = nsid};
 
+	ASSERT(controller->stage_command.data == controller->stage_data);
+	ASSERT(controller->stage_command.data_bytes == 0);
 	nvme_identify_encode(&controller->stage_command.sqe, &identify);
 	controller->stage_command.data_bytes = NVME_IDENTIFY_BYTES;
 }
+
+STATIC_ASSERT(NVME_IDENTIFY_BYTES <= STAGE_DATA_BYTES);
 
 static void controller_build(struct initiator_controller *controller)
 {
@@ -134,6 +141,7 @@ static void text_load(char *ret_text, const uint8_t *field, size_t field_bytes)
 		if (ret_text[i] != ' ')
 			length = i + 1;
 	}
+	ASSERT(length <= field_bytes);
 	ret_text[length] = '\0';
 }
 
@@ -143,6 +151,7 @@ static uint32_t transfer_bytes_max(const struct initiator_controller *controller
 
 	if (mdts == 0 || page_shift + mdts >= 31 || 1u << (page_shift + mdts) > IO_BYTES_MAX)
 		return IO_BYTES_MAX;
+	ASSERT(page_shift + mdts >= 12); /* so at least one block fits */
 	return 1u << (page_shift + mdts);
 }
 
@@ -152,6 +161,7 @@ static int controller_parse(struct initiator_controller *controller)
 	struct controller_identity *identity = &controller->identity;
 	uint64_t capsule_bytes = (uint64_t)le32_load(data->ioccsz) * 16;
 
+	ASSERT(controller->stage_command.data_bytes == NVME_IDENTIFY_BYTES); /* as asked for */
 	identity->transfer_bytes_max = transfer_bytes_max(controller, data->mdts);
 	identity->capsule_data_bytes_max = 0;
 	/* In TCP there is no room between the entry and its data. */
@@ -167,6 +177,12 @@ static int controller_parse(struct initiator_controller *controller)
 	identity->has_ana = (data->cmic & NVME_CMIC_ANA) != 0;
 	identity->ana_group_count = le32_load(data->nanagrpid);
 	identity->namespace_count = le32_load(data->nn);
+	ASSERT(identity->transfer_bytes_max >= BLOCK_BYTES_MAX);
+	ASSERT(identity->transfer_bytes_max <= IO_BYTES_MAX);
+	ASSERT(identity->capsule_data_bytes_max <= IO_BYTES_MAX);
+	STATIC_ASSERT(sizeof(identity->serial) == sizeof(data->sn) + 1);
+	STATIC_ASSERT(sizeof(identity->model) == sizeof(data->mn) + 1);
+	STATIC_ASSERT(sizeof(identity->firmware) == sizeof(data->fr) + 1);
 	text_load(identity->serial, data->sn, sizeof(data->sn));
 	text_load(identity->model, data->mn, sizeof(data->mn));
 	text_load(identity->firmware, data->fr, sizeof(data->fr));
@@ -188,6 +204,7 @@ static void queue_count_build(struct initiator_controller *controller)
 	uint32_t cores = os_core_count(reactor_os(controller->main));
 	uint32_t last = (cores < REACTORS_MAX ? cores : REACTORS_MAX) - 1;
 
+	ASSERT(cores > 0 && last < REACTORS_MAX);
 	feature_build(controller, NVME_FEATURE_QUEUE_COUNT, last | last << 16);
 }
 
@@ -199,6 +216,7 @@ static int queue_count_parse(struct initiator_controller *controller)
 
 	controller->identity.queue_count_max =
 		(submission < completion ? submission : completion) + 1;
+	ASSERT(controller->identity.queue_count_max > 0);
 	return 0;
 }
 
@@ -215,6 +233,7 @@ static bool has_events(const struct initiator_controller *controller)
 
 static void events_build(struct initiator_controller *controller)
 {
+	ASSERT(has_events(controller));
 	feature_build(controller, NVME_FEATURE_ASYNC_EVENT, wanted_events(controller));
 }
 
@@ -224,6 +243,7 @@ static void log_build(struct initiator_controller *controller, enum nvme_log_pag
 	struct nvme_get_log log = {.page = (uint8_t)page, .length_bytes = length_bytes};
 
 	ASSERT(length_bytes <= STAGE_DATA_BYTES);
+	ASSERT(length_bytes > 0 && length_bytes % 4 == 0);
 	nvme_get_log_encode(&controller->stage_command.sqe, NVME_NSID_ALL, &log);
 	controller->stage_command.data_bytes = (uint32_t)length_bytes;
 }
@@ -250,6 +270,7 @@ static int list_parse(struct initiator_controller *controller)
 {
 	const struct nvme_namespace_list *list = (const void *)controller->stage_data;
 
+	ASSERT(controller->stage_command.data_bytes == sizeof(*list));
 	controller->found.is_active = le32_load(list->nsid[0]) == NAMESPACE_ID;
 	if (controller->found.is_active)
 		return 0;
@@ -267,6 +288,7 @@ static const struct nvme_lba_format *format_of(const struct nvme_identify_namesp
 {
 	uint32_t index = (data->flbas & 0xf) | (data->flbas >> 5 & 3) << 4;
 
+	ASSERT(index < sizeof(data->lbaf) / sizeof(data->lbaf[0])); /* six bits: all are there */
 	return &data->lbaf[index];
 }
 
@@ -277,6 +299,8 @@ static int namespace_parse(struct initiator_controller *controller)
 	struct namespace_identity *found = &controller->found;
 	uint64_t physical_bytes;
 
+	ASSERT(found->is_active); /* the list was read before */
+	ASSERT(controller->stage_command.data_bytes == sizeof(*data));
 	found->block_count = le64_load(data->nsze);
 	if (format->data_bytes_log2 != 9 && format->data_bytes_log2 != 12) {
 		controller_explain(controller, -ENOTSUP,
@@ -299,6 +323,8 @@ static int namespace_parse(struct initiator_controller *controller)
 				 : found->block_bytes;
 	found->physical_block_bytes =
 		physical_bytes > BLOCK_BYTES_MAX ? BLOCK_BYTES_MAX : (uint32_t)physical_bytes;
+	ASSERT(found->physical_block_bytes >= found->block_bytes);
+	ASSERT(found->physical_block_bytes <= BLOCK_BYTES_MAX);
 	found->ana_group = le32_load(data->anagrpid);
 	found->rescap = data->rescap;
 	found->reads_zero_after_unmap =
@@ -324,6 +350,7 @@ static int descriptors_parse(struct initiator_controller *controller)
 	struct nvme_namespace_descriptor descriptor;
 	size_t at = 0;
 
+	ASSERT(controller->stage_command.data_bytes == STAGE_DATA_BYTES);
 	while (at + sizeof(descriptor) <= STAGE_DATA_BYTES) {
 		memcpy(&descriptor, data + at, sizeof(descriptor));
 		at += sizeof(descriptor);
@@ -335,6 +362,7 @@ static int descriptors_parse(struct initiator_controller *controller)
 			controller->found.has_uuid = !uuid_is_nil(&controller->found.uuid);
 		}
 		at += descriptor.length;
+		ASSERT(at <= STAGE_DATA_BYTES);
 	}
 	return 0;
 }
@@ -379,6 +407,7 @@ static int ana_parse(struct initiator_controller *controller)
 	struct nvme_ana_group group;
 	struct nvme_ana_log header;
 
+	ASSERT(data_bytes >= sizeof(header) && data_bytes <= STAGE_DATA_BYTES);
 	memcpy(&header, data, sizeof(header));
 	controller->found_ana_state = NVME_ANA_OPTIMIZED;
 	for (uint32_t i = 0; i < le16_load(header.group_count); i++) {
@@ -394,6 +423,7 @@ static int ana_parse(struct initiator_controller *controller)
 		if (list_bytes > data_bytes - at)
 			break;
 		at += list_bytes;
+		ASSERT(at <= data_bytes);
 	}
 	return 0;
 }

@@ -20,13 +20,88 @@ static struct io_request *request_of(struct initiator_command *command)
 	return container_of(command, struct io_request, command);
 }
 
+/* What holds. */
+
+static uint16_t slot_index(const struct initiator_queue *queue, const struct queue_slot *slot)
+{
+	ASSERT(slot >= queue->slots);
+	ASSERT(slot < queue->slots + queue->slot_capacity);
+	return (uint16_t)(slot - queue->slots);
+}
+
+void slot_check(const struct initiator_queue *queue, const struct queue_slot *slot)
+{
+	bool is_current = queue->send.current == slot;
+
+	ASSERT((slot->cid & ((1u << SLOT_BITS) - 1)) == slot_index(queue, slot));
+	switch (slot->state) {
+	case SLOT_FREE:
+		ASSERT(slot->command == NULL);
+		ASSERT(list_is_empty(&slot->link) && !slot->is_in_batch);
+		ASSERT(!is_current && queue->receive.slot != slot);
+		return;
+	case SLOT_ACTIVE:
+		ASSERT(slot->r2t_count <= R2T_COUNT_MAX);
+		ASSERT(slot->is_capsule_begun || slot->r2t_count == 0);
+		break;
+	case SLOT_ANSWERED:
+		ASSERT(slot->is_capsule_begun);
+		ASSERT(slot->r2t_count == 0);
+		ASSERT(queue->receive.slot != slot);
+		break;
+	}
+	ASSERT(slot->command != NULL);
+	ASSERT(slot_index(queue, slot) < queue->slot_count);
+	ASSERT(slot->received_bytes <= slot->data_bytes);
+	ASSERT(slot->requested_bytes <= slot->data_bytes);
+	ASSERT(slot->received_bytes == 0 || slot->requested_bytes == 0);
+	ASSERT((slot->direction == NVME_DATA_NONE) == (slot->data_bytes == 0));
+	ASSERT(!slot->is_in_capsule || slot->direction == NVME_DATA_TO_CONTROLLER);
+	ASSERT(!slot->is_in_batch || !list_is_empty(&slot->link));
+	ASSERT(!is_current || slot->is_in_batch || queue->socket == NULL);
+}
+
+/* A stack of distinct free slots: its depth alone does not show a slot that was pushed twice. */
+static uint32_t slots_count_free(const struct initiator_queue *queue)
+{
+	uint32_t count = 0;
+
+	ASSERT(queue->free_count <= queue->slot_count);
+	for (uint32_t i = 0; i < queue->free_count; i++) {
+		ASSERT(queue->free_slots[i] < queue->slot_count);
+		ASSERT(queue->slots[queue->free_slots[i]].state == SLOT_FREE);
+	}
+	for (uint32_t i = 0; i < queue->slot_count; i++)
+		count += queue->slots[i].state == SLOT_FREE;
+	return count;
+}
+
+bool queue_counts_are_right(const struct initiator_queue *queue)
+{
+	uint32_t waiting_count = 0;
+	uint32_t timed_count = 0;
+
+	list_for_each (node, &queue->waiting)
+		waiting_count++;
+	for (uint32_t i = 0; i < queue->slot_count; i++) {
+		const struct queue_slot *slot = &queue->slots[i];
+
+		slot_check(queue, slot);
+		timed_count += slot->state != SLOT_FREE && slot->deadline_ns != UINT64_MAX;
+	}
+	return waiting_count == queue->waiting_count && timed_count == queue->timed_count &&
+	       slots_count_free(queue) == queue->free_count;
+}
+
 /* Cursors. */
 
 void cursor_skip(struct iov_cursor *cursor, size_t size_bytes)
 {
+	ASSERT(cursor->iov != NULL);
 	while (size_bytes > 0) {
 		size_t run_bytes = cursor->iov->iov_len - cursor->offset_bytes;
 
+		ASSERT(cursor->offset_bytes <= cursor->iov->iov_len);
 		if (run_bytes > size_bytes) {
 			cursor->offset_bytes += size_bytes;
 			return;
@@ -42,6 +117,8 @@ struct iovec cursor_run(struct iov_cursor *cursor, size_t size_bytes)
 	struct iovec run;
 
 	ASSERT(size_bytes > 0);
+	ASSERT(cursor->iov != NULL);
+	ASSERT(cursor->offset_bytes <= cursor->iov->iov_len);
 	while (cursor->offset_bytes == cursor->iov->iov_len) { /* empty iovecs are legal */
 		cursor->iov++;
 		cursor->offset_bytes = 0;
@@ -51,6 +128,8 @@ struct iovec cursor_run(struct iov_cursor *cursor, size_t size_bytes)
 	if (run.iov_len > size_bytes)
 		run.iov_len = size_bytes;
 	cursor->offset_bytes += run.iov_len;
+	ASSERT(run.iov_len > 0 && run.iov_len <= size_bytes);
+	ASSERT(cursor->offset_bytes <= cursor->iov->iov_len);
 	return run;
 }
 
@@ -69,6 +148,9 @@ void cursor_copy_in(struct iov_cursor *cursor, const uint8_t *bytes, size_t size
 
 static void command_done(struct initiator_command *command, enum io_status status)
 {
+	ASSERT(command->io == NULL); /* those answer by bdev_io_done() */
+	ASSERT(list_is_empty(&command->link));
+	ASSERT(command->parent != NULL);
 	command->status = status;
 	op_done(command->parent);
 }
@@ -76,15 +158,20 @@ static void command_done(struct initiator_command *command, enum io_status statu
 /* Puts a command that waits in its place again: ahead of those that came later. */
 static void waiting_push_front(struct initiator_queue *queue, struct initiator_command *command)
 {
+	ASSERT(command->io != NULL);
+	ASSERT(request_of(command)->commands_out == 0);
 	list_push_front(&queue->waiting, &command->link);
 	queue->waiting_count++;
+	ASSERT(queue->waiting_count <= INITIATOR_WAITING_COUNT_MAX + queue->slot_capacity);
 }
 
 static void waiting_remove(struct initiator_queue *queue, struct initiator_command *command)
 {
 	ASSERT(queue->waiting_count > 0);
+	ASSERT(!list_is_empty(&command->link));
 	list_remove(&command->link);
 	queue->waiting_count--;
+	ASSERT((queue->waiting_count == 0) == list_is_empty(&queue->waiting));
 }
 
 /* An I/O is answered when no command of it is out and none is to follow. */
@@ -93,9 +180,12 @@ static void io_settle(struct initiator_queue *queue, struct io_request *request)
 	struct bdev_io *io = request->command.io;
 	bool is_waiting = !list_is_empty(&request->command.link);
 
+	ASSERT(io->channel->driver == queue);
+	ASSERT(io->channel->reactor == queue->reactor);
 	if (request->commands_out > 0)
 		return;
 	if (request->is_restarting) {
+		ASSERT(queue->socket == NULL); /* no ghost of it is under way */
 		if (is_waiting)
 			waiting_remove(queue, &request->command);
 		io_begin(io);
@@ -106,6 +196,8 @@ static void io_settle(struct initiator_queue *queue, struct io_request *request)
 		return;
 	if (is_waiting)
 		waiting_remove(queue, &request->command);
+	ASSERT(request->first_failure != IO_OK || request->left_blocks == 0);
+	ASSERT(list_is_empty(&request->command.link));
 	bdev_io_done(io, request->first_failure);
 }
 
@@ -113,6 +205,9 @@ static void io_command_done(struct initiator_queue *queue, struct io_request *re
 			    enum io_status status)
 {
 	ASSERT(request->commands_out > 0);
+	ASSERT(request->command.io != NULL);
+	ASSERT(request->left_blocks > 0 || list_is_empty(&request->command.link) ||
+	       request->is_restarting);
 	request->commands_out--;
 	if (request->first_failure == IO_OK)
 		request->first_failure = status;
@@ -125,9 +220,13 @@ static void io_command_done(struct initiator_queue *queue, struct io_request *re
 
 static void slot_release(struct initiator_queue *queue, struct queue_slot *slot)
 {
-	uint32_t index = (uint32_t)(slot - queue->slots);
+	uint16_t index = slot_index(queue, slot);
+	uint16_t old_cid = slot->cid;
 
 	ASSERT(slot->state != SLOT_FREE);
+	ASSERT(slot->command != NULL);
+	ASSERT(queue->send.current != slot);
+	ASSERT(queue->receive.slot != slot);
 	ASSERT(queue->free_count < queue->slot_count);
 	ASSERT(list_is_empty(&slot->link) && !slot->is_in_batch);
 	if (slot->deadline_ns != UINT64_MAX) {
@@ -137,7 +236,10 @@ static void slot_release(struct initiator_queue *queue, struct queue_slot *slot)
 	slot->state = SLOT_FREE;
 	slot->command = NULL;
 	slot->cid = (uint16_t)(slot->cid + (1u << SLOT_BITS)); /* next generation */
-	queue->free_slots[queue->free_count++] = (uint16_t)index;
+	queue->free_slots[queue->free_count++] = index;
+	ASSERT(slot->cid != old_cid);
+	ASSERT((slot->cid & ((1u << SLOT_BITS) - 1)) == index);
+	ASSERT(queue->timed_count <= queue->slot_count - queue->free_count);
 }
 
 /* What the controller's answer, and what we saw of the data, mean together. */
@@ -145,6 +247,8 @@ static enum io_status slot_judge(const struct queue_slot *slot)
 {
 	uint16_t status = nvme_status_decode(slot->cqe.status).status;
 
+	ASSERT(slot->state == SLOT_ANSWERED);
+	ASSERT(!slot->is_digest_wrong || slot->direction == NVME_DATA_TO_HOST);
 	if (status != NVME_STATUS_SUCCESS) {
 		if (slot->is_timed_out && status == NVME_STATUS_ABORT_REQUESTED)
 			return IO_TIMED_OUT;
@@ -162,7 +266,10 @@ static void slot_finish(struct initiator_queue *queue, struct queue_slot *slot)
 
 	ASSERT(slot->state == SLOT_ANSWERED);
 	ASSERT(queue->send.current != slot);
+	ASSERT(!slot->is_in_batch);
+	ASSERT(command != NULL);
 	if (command->io == NULL) {
+		ASSERT(command->nvme_status == INITIATOR_NVME_STATUS_NONE);
 		command->nvme_status = nvme_status_decode(slot->cqe.status).status;
 		command->result = le32_load(slot->cqe.cdw0);
 		command->result_high = le32_load(slot->cqe.cdw1);
@@ -184,6 +291,7 @@ struct queue_slot *queue_slot_find(struct initiator_queue *queue, uint16_t cid)
 	slot = &queue->slots[index];
 	if (slot->state != SLOT_ACTIVE || slot->cid != cid)
 		return NULL;
+	slot_check(queue, slot);
 	return slot;
 }
 
@@ -191,6 +299,8 @@ void queue_slot_answer(struct initiator_queue *queue, struct queue_slot *slot)
 {
 	ASSERT(slot->state == SLOT_ACTIVE);
 	ASSERT(slot->is_capsule_begun);
+	ASSERT(queue->error == 0 && queue->socket != NULL);
+	ASSERT(queue->receive.slot != slot);
 	slot->state = SLOT_ANSWERED;
 	slot->r2t_count = 0; /* the controller wants no more of it */
 	if (slot->is_in_batch || queue->send.current == slot)
@@ -202,6 +312,8 @@ void queue_slot_answer(struct initiator_queue *queue, struct queue_slot *slot)
 void queue_slot_sent(struct initiator_queue *queue, struct queue_slot *slot)
 {
 	ASSERT(!slot->is_in_batch && queue->send.current != slot);
+	ASSERT(slot->state != SLOT_FREE);
+	ASSERT(list_is_empty(&slot->link));
 	if (slot->state == SLOT_ANSWERED)
 		slot_finish(queue, slot);
 	else if (slot->r2t_count > 0)
@@ -213,17 +325,24 @@ void queue_slot_sent(struct initiator_queue *queue, struct queue_slot *slot)
 void queue_slots_reset(struct initiator_queue *queue)
 {
 	ASSERT(queue->parameters.depth > 0 && queue->parameters.depth <= queue->slot_capacity);
+	ASSERT(queue->free_count == queue->slot_count); /* of the last connection */
+	ASSERT(queue->timed_count == 0);
 	queue->slot_count = queue->parameters.depth;
 	queue->free_count = 0;
 	for (uint32_t i = queue->slot_count; i > 0; i--) {
+		slot_check(queue, &queue->slots[i - 1]);
 		ASSERT(queue->slots[i - 1].state == SLOT_FREE);
 		queue->free_slots[queue->free_count++] = (uint16_t)(i - 1);
 	}
+	ASSERT(queue->free_count == queue->slot_count);
 }
 
 /* Describes the data of a command that is not an I/O. */
 static void slot_set_data(struct queue_slot *slot, const struct initiator_command *command)
 {
+	ASSERT(command->io == NULL);
+	ASSERT(command->data_bytes == 0 || command->data != NULL);
+	ASSERT(command->data_bytes <= IO_BYTES_MAX);
 	slot->data_bytes = command->data_bytes;
 	slot->direction =
 		command->data_bytes == 0 ? NVME_DATA_NONE : nvme_data_direction(&command->sqe);
@@ -249,6 +368,8 @@ static void slot_set_sgl(struct initiator_queue *queue, struct queue_slot *slot,
 			slot->is_in_capsule ? NVME_DATA_PLACE_CAPSULE : NVME_DATA_PLACE_TRANSPORT;
 		data.length = slot->data_bytes;
 	}
+	ASSERT(!slot->is_in_capsule || slot->data_bytes <= capsule_bytes_max);
+	ASSERT(slot->data_bytes <= IO_BYTES_MAX);
 	nvme_sgl_encode(sqe, &data);
 	sqe->cid = le16_store(slot->cid);
 }
@@ -263,6 +384,7 @@ static uint64_t deadline_ns(const struct initiator_queue *queue,
 		return UINT64_MAX;
 	if (command->timeout_ms > 0)
 		timeout_ms = command->timeout_ms;
+	ASSERT(timeout_ms > 0);
 	return reactor_now_ns(queue->reactor) + timeout_ms * NS_PER_MS;
 }
 
@@ -274,9 +396,12 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	uint16_t index;
 
 	ASSERT(queue->free_count > 0);
+	ASSERT(queue->step == QUEUE_LIVE || queue->step == QUEUE_ASSOCIATE);
+	ASSERT(queue->socket != NULL && queue->error == 0);
 	index = queue->free_slots[--queue->free_count];
 	slot = &queue->slots[index];
 	ASSERT(slot->state == SLOT_FREE && list_is_empty(&slot->link));
+	slot_check(queue, slot);
 	slot->state = SLOT_ACTIVE;
 	slot->command = command;
 	slot->received_bytes = 0;
@@ -297,12 +422,17 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	pdu = (struct nvme_tcp_capsule_command *)slot->head;
 	nvme_tcp_command_encode(pdu, &queue->send.frame, &sqe,
 				slot->is_in_capsule ? slot->data_bytes : 0);
+	slot_check(queue, slot);
+	ASSERT(queue->timed_count <= queue->slot_count - queue->free_count);
 	send_slot(queue, slot);
+	ASSERT(!list_is_empty(&slot->link));
 }
 
 /* ANA: a path that cannot serve now keeps I/O back, whoever waits decides how long. */
 static bool path_is_usable(const struct initiator_queue *queue)
 {
+	if (queue->is_admin)
+		return true; /* admin commands are not subject to it */
 	switch ((enum nvme_ana_state)atomic_load_explicit(&queue->shared->ana_state,
 							  memory_order_relaxed)) {
 	case NVME_ANA_OPTIMIZED:
@@ -326,6 +456,7 @@ void queue_kick(struct initiator_queue *queue)
 
 		if (command->io != NULL && !path_is_usable(queue))
 			break;
+		ASSERT(command->io == NULL || !request_of(command)->is_restarting);
 		slot_start(queue, command);
 		if (command->io == NULL || io_is_all_sent(command->io))
 			waiting_remove(queue, command);
@@ -353,6 +484,7 @@ static void waiting_fail(struct initiator_queue *queue, struct initiator_command
 			 enum io_status status)
 {
 	ASSERT(status != IO_OK);
+	ASSERT(!list_is_empty(&command->link));
 	if (command->io == NULL) {
 		waiting_remove(queue, command);
 		command_done(command, status);
@@ -374,8 +506,10 @@ void queue_waiting_expire(struct initiator_queue *queue, uint64_t now_ns)
 	bool is_live = queue->step == QUEUE_LIVE && queue->error == 0;
 	enum io_status status = is_live ? IO_NOT_READY : IO_DEVICE_GONE;
 
+	ASSERT(queue->waiting_count > 0 || list_is_empty(&queue->waiting));
 	if (is_live && path_is_usable(queue) && !is_gone)
 		return;
+	ASSERT(!queue->is_admin || !is_live || is_gone); /* a full admin queue keeps its line */
 	list_for_each (node, &queue->waiting) {
 		struct initiator_command *command =
 			list_entry(node, struct initiator_command, link);
@@ -387,6 +521,8 @@ void queue_waiting_expire(struct initiator_queue *queue, uint64_t now_ns)
 
 void queue_submit(struct initiator_queue *queue, struct initiator_command *command)
 {
+	ASSERT(!queue->is_admin || command->io == NULL);
+	ASSERT(command->io != NULL || command->parent != NULL);
 	command->nvme_status = INITIATOR_NVME_STATUS_NONE;
 	list_init(&command->link);
 	if (command->io != NULL)
@@ -412,6 +548,8 @@ void queue_submit_now(struct initiator_queue *queue, struct initiator_command *c
 {
 	ASSERT(command->io == NULL);
 	ASSERT(queue->step == QUEUE_ASSOCIATE);
+	ASSERT(queue->free_count == queue->slot_count); /* nothing goes before Connect */
+	ASSERT(command->parent == &queue->connect_op);
 	command->nvme_status = INITIATOR_NVME_STATUS_NONE;
 	list_init(&command->link);
 	slot_start(queue, command);
@@ -425,6 +563,8 @@ static void slot_lose(struct initiator_queue *queue, struct queue_slot *slot)
 	bool is_answered = slot->state == SLOT_ANSWERED;
 	struct io_request *request;
 
+	ASSERT(queue->socket == NULL);
+	ASSERT(slot->state != SLOT_FREE && !slot->is_in_batch);
 	list_remove(&slot->link);
 	if (is_answered) { /* only the sender kept it */
 		slot_finish(queue, slot);
@@ -436,6 +576,7 @@ static void slot_lose(struct initiator_queue *queue, struct queue_slot *slot)
 		return;
 	}
 	request = request_of(command);
+	ASSERT(request->commands_out > 0);
 	if (queue->shared->options->is_retrying && request->first_failure == IO_OK &&
 	    !atomic_load_explicit(&queue->shared->is_gone, memory_order_acquire)) {
 		request->is_restarting = true;
@@ -448,9 +589,12 @@ void queue_slots_drain(struct initiator_queue *queue)
 {
 	ASSERT(queue->socket == NULL);
 	ASSERT(queue->send.current == NULL);
+	ASSERT(queue->send.step == SEND_COLLECT);
+	ASSERT_SLOW(queue_counts_are_right(queue));
 	for (uint32_t i = 0; i < queue->slot_count; i++) {
 		if (queue->slots[i].state != SLOT_FREE)
 			slot_lose(queue, &queue->slots[i]);
 	}
 	ASSERT(queue->free_count == queue->slot_count && queue->timed_count == 0);
+	ASSERT_SLOW(queue_counts_are_right(queue));
 }

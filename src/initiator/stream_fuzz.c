@@ -26,7 +26,7 @@ int __lsan_is_turned_off(void);
 ssize_t __wrap_os_socket_peek(struct os_socket *socket, const uint8_t **ret_bytes);
 void __wrap_os_socket_consume(struct os_socket *socket, size_t size_bytes);
 void __wrap_os_socket_send(struct os_socket *socket, struct os_send *send);
-void __wrap_os_socket_close(struct os_socket *socket, struct op *parent);
+void __wrap_os_socket_abort(struct os_socket *socket, struct op *parent);
 
 /* The reactor is never destroyed, and is kept on pages where the leak check does not look. */
 int __lsan_is_turned_off(void)
@@ -68,7 +68,7 @@ void __wrap_os_socket_send(struct os_socket *socket, struct os_send *send)
 	op_done(send->parent);
 }
 
-void __wrap_os_socket_close(struct os_socket *socket, struct op *parent)
+void __wrap_os_socket_abort(struct os_socket *socket, struct op *parent)
 {
 	(void)socket;
 	input.is_closed = true;

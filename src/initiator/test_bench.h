@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "initiator/fake_controller.h"
 #include "initiator/initiator_impl.h"
+#include "initiator/test_controller.h"
 
 #define BENCH_PATIENCE_NS (20ull * 1000 * 1000 * 1000)
 
@@ -142,6 +142,8 @@ static inline void bench_submit(struct bench *bench, struct bench_io *io, enum i
 				struct block_range range, struct iovec data)
 {
 	memset(&io->io, 0, sizeof(io->io));
+	/* Its last driver left something there. */
+	memset(io->io.driver, 0xff, sizeof(io->io.driver));
 	op_init(&io->op, reactor_ready(bench->reactor), bench_op_run);
 	io->iov[0] = data;
 	io->io.parent = &io->op;

@@ -31,6 +31,8 @@ static uint64_t tick_ns(const struct initiator_queue *queue)
 	}
 	if (shortest_ms < TICK_MS_MIN * 8)
 		shortest_ms = TICK_MS_MIN * 8;
+	ASSERT(shortest_ms >= TICK_MS_MIN * 8);
+	ASSERT(shortest_ms <= TICK_MS_MAX * 8);
 	return shortest_ms * NS_PER_MS / 8;
 }
 
@@ -54,12 +56,16 @@ void timeouts_arm(struct initiator_queue *queue)
 		reactor_timer_stop(&queue->tick);
 	else if (!reactor_timer_is_armed(&queue->tick))
 		reactor_timer_start(&queue->tick, tick_ns(queue));
+	ASSERT(reactor_timer_is_armed(&queue->tick) == is_tick_needed(queue));
+	ASSERT(queue->timed_count == 0 || reactor_timer_is_armed(&queue->tick));
 }
 
 static void slot_expire(struct initiator_queue *queue, struct queue_slot *slot, uint64_t now_ns)
 {
 	const struct initiator_options *options = queue->shared->options;
 
+	ASSERT(slot->state != SLOT_FREE && slot->deadline_ns <= now_ns);
+	ASSERT(slot->command->timeout_ms != TIMEOUT_NEVER_MS);
 	if (queue->is_admin || slot->is_timed_out || queue->step != QUEUE_LIVE) {
 		slot->is_timed_out = true;
 		log_error(options->log,
@@ -73,11 +79,14 @@ static void slot_expire(struct initiator_queue *queue, struct queue_slot *slot, 
 	slot->deadline_ns = now_ns + options->io_timeout_ms * NS_PER_MS;
 	atomic_fetch_add(&queue->shared->timeout_count, 1);
 	ASSERT(queue->abort != NULL);
+	ASSERT(slot->deadline_ns > now_ns && queue->timed_count > 0);
 	queue->abort(queue, slot->cid);
 }
 
 static void slots_expire(struct initiator_queue *queue, uint64_t now_ns)
 {
+	ASSERT(queue->error == 0);
+	ASSERT_SLOW(queue_counts_are_right(queue));
 	if (queue->timed_count == 0)
 		return;
 	for (uint32_t i = 0; i < queue->slot_count; i++) {
@@ -94,6 +103,8 @@ static void tick_expired(struct reactor_timer *timer)
 	struct initiator_queue *queue = container_of(timer, struct initiator_queue, tick);
 	uint64_t now_ns = reactor_now_ns(queue->reactor);
 
+	queue_check(queue);
+	ASSERT(!reactor_timer_is_armed(timer));
 	if (is_setting_up(queue) && now_ns >= queue->setup_deadline_ns)
 		queue_fail(queue, -ETIMEDOUT);
 	if (queue->step == QUEUE_TERM_WAIT)

@@ -17,10 +17,12 @@
 #define TIMEOUT_VALUE_MAX  99999999ull
 #define ASSEMBLY_BYTES_MIN 1024u
 
-static const struct {
+struct timeout_unit {
 	char letter;
 	uint64_t ns;
-} timeout_units[] = {
+};
+
+static const struct timeout_unit timeout_units[] = {
 	{'n', 1ull},	      {'u', 1000ull},	     {'m', 1000000ull},
 	{'S', 1000000000ull}, {'M', 60000000000ull}, {'H', 3600000000000ull},
 };

@@ -79,7 +79,8 @@ static enum fabrics_step connect_begin(struct command *command)
 
 	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(command == &command->connection->first || command->connection->controller != NULL);
-	/* Its deadline may have passed since the data came: then it ends here, and moves nowhere. */
+	/* Its deadline may have passed since the data came: then it ends here, and moves nowhere.
+	 */
 	if (connection_is_ending(connection))
 		return FABRICS_END;
 	if (connection->controller != NULL) {

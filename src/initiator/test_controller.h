@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake_controller.h - an NVMe/TCP controller for tests, over real sockets, that can misbehave.
+/* test_controller.h - an NVMe/TCP controller for tests, over real sockets, that can misbehave.
  *
  * It answers set-up and I/O of a small disk in memory by itself. A test may take over any command
  * by `hook`, and send any bytes. It runs on the tests' reactor.
  */
-#ifndef INITIATOR_FAKE_CONTROLLER_H
-#define INITIATOR_FAKE_CONTROLLER_H
+#ifndef INITIATOR_TEST_CONTROLLER_H
+#define INITIATOR_TEST_CONTROLLER_H
 
 #include "initiator/initiator.h"
 #include "nvme/nvme_tcp_pdu.h"

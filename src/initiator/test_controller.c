@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake_controller.c - see fake_controller.h. Test code: what cannot be is asserted. */
-#include "initiator/fake_controller.h"
+/* test_controller.c - see test_controller.h. Test code: what cannot be is asserted. */
+#include "initiator/test_controller.h"
 
 #include "base/crc32c.h"
 #include "base/memory.h"
