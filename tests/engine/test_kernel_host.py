@@ -323,6 +323,21 @@ def test_host_that_is_not_allowed_is_turned_away(lone):
     nvme_connect(guest, engine, "vol")
 
 
+def test_host_with_several_io_queues(lone):
+    engine, guest = lone()
+    publish_nexus(engine, "vol", ["malloc:///a?size_mb=72", "malloc:///b?size_mb=72"])
+    # One queue each for reads, writes and polling, whatever the number of CPUs.
+    guest.run(f"nvme connect -t tcp -a {engine.address} -s {engine.port} -n {NQN_PREFIX}vol "
+              "--nr-io-queues=1 --nr-write-queues=1 --nr-poll-queues=1", check=True)
+    guest.wait_until("test -b /dev/nvme0n1")
+    assert int(guest.run("cat /sys/class/nvme/nvme0/queue_count", check=True)[1]) == 4
+    for hipri in (0, 1):
+        status, out, err = guest.run(
+            "fio --name=x --filename=/dev/nvme0n1 --rw=randrw --bs=4k --size=16M --direct=1 "
+            f"--verify=crc32c --verify_fatal=1 --ioengine=pvsync2 --hipri={hipri}", timeout=120)
+        assert status == 0, out + err
+
+
 def test_grown_volume_is_seen_by_its_host(lone):
     engine, guest = lone()
     made = publish_nexus(engine, "vol", ["malloc:///a?size_mb=100", "malloc:///b?size_mb=100"])
