@@ -100,7 +100,7 @@ int initiator_reset(struct bdev *bdev)
 	controller = controller_of(bdev);
 	if (controller->step == CONTROLLER_GONE || controller->is_destroying)
 		return -ENODEV;
-	ASSERT(controller->is_announced && !bdev_is_removed(bdev));
+	ASSERT(controller->is_announced);
 	log_info(controller->options.log, "initiator %s: reset by request", bdev->name);
 	controller_fail(controller, -ECONNABORTED);
 	return 0;
@@ -120,7 +120,7 @@ void initiator_admin_submit(struct bdev *bdev, struct initiator_command *command
 
 	ASSERT(command->sqe.opcode != NVME_ADMIN_FABRICS);
 	ASSERT(command->sqe.opcode != NVME_ADMIN_ASYNC_EVENT);
-	ASSERT(controller->admin->is_admin && !controller->is_destroying);
+	ASSERT(controller->admin->is_admin && controller->is_announced);
 	command->io = NULL;
 	command_check(command);
 	queue_submit(controller->admin, command);

@@ -84,7 +84,7 @@ static void controller_check(const struct initiator_controller *controller)
 	case CONTROLLER_SETTLE:
 		controller_check_closed(controller);
 		ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
-		ASSERT(controller->lost_since_ns != 0);
+		ASSERT(controller->reset_count > 0);
 		break;
 	case CONTROLLER_PAUSE:
 	case CONTROLLER_GONE:
@@ -260,7 +260,6 @@ static enum controller_step announce(struct initiator_controller *controller)
 	int rc;
 
 	ASSERT(controller->stages[controller->stage].name == NULL); /* all were asked */
-	ASSERT(is_refresh || controller->lost_since_ns != 0 || controller->connect_count == 0);
 	rc = controller_announce(controller);
 	if (rc < 0) {
 		controller->is_ended = rc == -ESTALE && is_refresh;

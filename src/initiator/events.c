@@ -32,7 +32,6 @@ static void keep_alive_arm(struct initiator_controller *controller)
 	uint64_t half_ms = controller->options.kato_ms / 2;
 
 	ASSERT(!reactor_timer_is_armed(&controller->keep_alive.timer));
-	ASSERT(!controller->is_destroying || controller->step != CONTROLLER_SETTLE);
 	if (half_ms > 0)
 		reactor_timer_start(&controller->keep_alive.timer, half_ms * NS_PER_MS);
 }

@@ -101,7 +101,7 @@ static void io_queue_start(struct initiator_controller *controller, struct initi
 
 	ASSERT(queue->is_registered && !queue->is_admin);
 	ASSERT(qid > 0 && qid <= REACTORS_MAX);
-	ASSERT(!controller->is_failing && controller->is_announced);
+	ASSERT(controller->is_announced);
 	if (queue->is_started)
 		return;
 	if (qid > identity->queue_count_max) {
@@ -234,6 +234,8 @@ void io_channel_submit(struct bdev_channel *channel, struct bdev_io *io)
 
 	ASSERT(io->channel == channel);
 	ASSERT(((struct initiator_queue *)channel->driver)->reactor == channel->reactor);
+	/* What an earlier driver left in @io must not become a time-out. */
+	request->command.timeout_ms = 0;
 	request->command.io = io;
 	queue_submit(channel->driver, &request->command);
 }

@@ -111,6 +111,9 @@ static void queue_pretend_live(struct initiator_queue *queue, uint8_t digests)
 	queue->start_parent = NULL;
 	queue->socket = (struct os_socket *)(uintptr_t)1;
 	queue->step = QUEUE_LIVE;
+	queue->is_initialized = true;
+	queue->is_associated = true;
+	queue->was_live = true;
 	queue_slots_reset(queue);
 	/* The same cids for every input. */
 	for (uint32_t i = 0; i < COMMAND_COUNT; i++)
