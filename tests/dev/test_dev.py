@@ -21,6 +21,9 @@ import time
 
 import pytest
 
+# Shells ignore SIGINT for what they start in the background, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MAYASTOR_BUILD", ROOT / "build")).resolve()
 MAYASTOR = BUILD / "src/cli/mayastor"
@@ -823,6 +826,9 @@ def yaml_load(text):
 def test_yaml_and_json_say_the_same(cluster):
     cluster.up("--nodes", 2)
     cluster.ok("kill", "node-2")
+    # The volume notices in its own time; until then two looks may differ.
+    await_true(lambda: [copy["state"] for copy in cluster.status()["volume"]["copies"]] ==
+               ["online", "faulted"])
     text = cluster.ok("status", "-o", "yaml")
     assert yaml_load(text) == cluster.status()
 
