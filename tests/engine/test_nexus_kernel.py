@@ -310,17 +310,24 @@ def test_reservations_survive_the_death_of_the_engine(lone, tmp_path):
 def test_host_that_is_not_allowed_is_turned_away(lone):
     engine, guest = lone()
     made = publish_nexus(engine, "vol", ["malloc:///a?size_mb=72"])
-    nvme_connect(guest, engine, "vol")
-    engine.nexus.PublishNexus(np.PublishNexusRequest(
-        uuid=made.uuid, share=pb.common.NVMF, allowed_hosts=[NQN_PREFIX + "somebody-else"]))
-    guest.wait_until("! grep -qs live /sys/class/nvme/nvme0/state")
-    guest.run(f"nvme disconnect -n {NQN_PREFIX}vol")
-    status, _, err = guest.run(f"nvme connect -t tcp -a {engine.address} -s {engine.port} "
-                               f"-n {NQN_PREFIX}vol")
+
+    def allow(*hosts):
+        engine.nexus.PublishNexus(np.PublishNexusRequest(
+            uuid=made.uuid, share=pb.common.NVMF, allowed_hosts=hosts))
+
+    connect = (f"nvme connect -t tcp -a {engine.address} -s {engine.port} -n {NQN_PREFIX}vol "
+               "--reconnect-delay=1 ")
+    allow(guest.hostnqn)
+    status, _, err = guest.run(connect + f"--hostnqn={NQN_PREFIX}stranger")
     assert status != 0, err
-    engine.nexus.PublishNexus(np.PublishNexusRequest(
-        uuid=made.uuid, share=pb.common.NVMF, allowed_hosts=[guest.hostnqn]))
-    nvme_connect(guest, engine, "vol")
+    guest.run(connect, check=True)
+    # A kernel that is still looking for namespaces takes a kick badly.
+    guest.wait_until("test -b /dev/nvme0n1")
+    allow(NQN_PREFIX + "somebody-else")
+    guest.wait_until("! grep -qs live /sys/class/nvme/nvme0/state")
+    allow(guest.hostnqn)
+    guest.wait_until("grep -q live /sys/class/nvme/nvme0/state", timeout=20)
+    guest.run(f"nvme disconnect -n {NQN_PREFIX}vol", check=True)
 
 
 def test_host_with_several_io_queues(lone):
