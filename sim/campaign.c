@@ -11,6 +11,8 @@
  */
 #include "sim/engine.h"
 #include "sim/nemesis.h"
+#include "sim/plants.h"
+#include "sim/reached_report.h"
 #include "sim/sim_impl.h"
 
 #include <errno.h>
@@ -38,6 +40,8 @@ struct arguments {
 	char faults_option[256]; /* as given, for the line that replays a failure */
 	bool is_traced;
 	bool is_verbose;
+	bool is_reached_told; /* a mark that was never reached is a failure */
+	struct reached_report *report;
 	const char *program;
 };
 
@@ -243,6 +247,7 @@ static bool seed_run(const struct arguments *arguments, uint64_t seed, uint64_t 
 	nemesis_destroy(campaign.nemesis);
 	sim_destroy(campaign.sim);
 	cluster_deinit(&campaign.cluster);
+	reached_report_add(arguments->report);
 	return is_good;
 }
 
@@ -269,7 +274,7 @@ static int usage(const char *program)
 {
 	fprintf(stderr,
 		"usage: %s [--seeds N] [--first S] [--seed S] [--local] [--trace] [--verbose]\n"
-		"          [--twice] [--strict]\n"
+		"          [--twice] [--strict] [--reached] [--plant NAME] [--plants]\n"
 		"          [--faults a,b,...] [--without a,b,...]\n"
 		"faults:",
 		program);
@@ -298,17 +303,13 @@ static bool faults_parse(char *names, uint32_t *ret_mask)
 }
 
 static const struct option long_options[] = {
-	{"seeds", required_argument, NULL, 'n'},
-	{"first", required_argument, NULL, 'f'},
-	{"seed", required_argument, NULL, 's'},
-	{"local", no_argument, NULL, 'l'},
-	{"trace", no_argument, NULL, 't'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"twice", no_argument, NULL, '2'},
-	{"faults", required_argument, NULL, 'F'},
-	{"without", required_argument, NULL, 'w'},
-	{"strict", no_argument, NULL, 'S'},
-	{NULL, 0, NULL, 0},
+	{"seeds", required_argument, NULL, 'n'},   {"first", required_argument, NULL, 'f'},
+	{"seed", required_argument, NULL, 's'},	   {"local", no_argument, NULL, 'l'},
+	{"trace", no_argument, NULL, 't'},	   {"verbose", no_argument, NULL, 'v'},
+	{"twice", no_argument, NULL, '2'},	   {"faults", required_argument, NULL, 'F'},
+	{"without", required_argument, NULL, 'w'}, {"strict", no_argument, NULL, 'S'},
+	{"reached", no_argument, NULL, 'r'},	   {"plants", no_argument, NULL, 'P'},
+	{"plant", required_argument, NULL, 'p'},   {NULL, 0, NULL, 0},
 };
 
 static bool argument_take(struct arguments *arguments, int letter)
@@ -341,6 +342,14 @@ static bool argument_take(struct arguments *arguments, int letter)
 	case '2':
 		arguments->is_twice = true;
 		return true;
+	case 'r':
+		arguments->is_reached_told = true;
+		return true;
+	case 'p':
+		return plant_take(optarg);
+	case 'P':
+		plants_print();
+		exit(0);
 	case 'F':
 		snprintf(arguments->faults_option, sizeof(arguments->faults_option),
 			 " --faults %.200s", optarg);
@@ -362,7 +371,9 @@ int main(int argc, char **argv)
 		.count = 20,
 		.faults = (1u << FAULT_COUNT) - 1,
 		.program = argv[0],
+		.report = reached_report_create(),
 	};
+	bool is_good = true;
 	int letter;
 
 	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -370,10 +381,16 @@ int main(int argc, char **argv)
 			return usage(argv[0]);
 	}
 	signal(SIGABRT, last_words);
+	signal(SIGSEGV, last_words);
+	signal(SIGBUS, last_words);
+	signal(SIGXCPU, last_words); /* a seed without an end, under a limit */
 	for (uint64_t i = 0; i < arguments.count; i++) {
 		if (!seed_check(&arguments, arguments.first + i))
 			return 1;
 	}
+	if (arguments.is_reached_told)
+		is_good = reached_report_print(arguments.report, stdout);
+	reached_report_destroy(arguments.report);
 	printf("%" PRIu64 " seeds from %" PRIu64 " passed\n", arguments.count, arguments.first);
-	return 0;
+	return is_good ? 0 : 1;
 }

@@ -12,6 +12,7 @@
  */
 #include "base/memory.h"
 #include "sim/disk_image.h"
+#include "sim/nth_faults.h"
 #include "sim/sim_impl.h"
 
 #include <errno.h>
@@ -144,6 +145,7 @@ void sim_disk_power_cut(struct sim_disk *disk)
 	uint8_t page[IMAGE_PAGE_BYTES];
 	uint64_t pages = (disk->options.size_bytes + IMAGE_PAGE_BYTES - 1) / IMAGE_PAGE_BYTES;
 
+	disk->process->power_cuts++;
 	list_for_each (node, &disk->cached) {
 		struct cached *cached = list_entry(node, struct cached, link);
 		uint64_t fate = cached->is_forced ? 0 : sim_draw(disk->process->sim, 0, 2);
@@ -281,10 +283,19 @@ static int read_take_effect(struct sim_disk *disk, const struct os_disk_io *io)
 	return 0;
 }
 
+static enum nth_kind nth_kind_of(enum os_disk_op operation)
+{
+	if (operation == OS_DISK_READ)
+		return NTH_DISK_READ;
+	return operation == OS_DISK_FLUSH ? NTH_DISK_FLUSH : NTH_DISK_WRITE;
+}
+
 static bool is_failing(const struct sim_disk *disk, enum os_disk_op operation)
 {
 	uint32_t chance = disk->faults.write_error_chance;
 
+	if (nth_fails(disk->process, nth_kind_of(operation)))
+		return true;
 	if (operation == OS_DISK_READ)
 		chance = disk->faults.read_error_chance;
 	else if (operation == OS_DISK_FLUSH)
@@ -411,6 +422,8 @@ int os_disk_open(struct os *os, const char *path, uint32_t flags, struct os_disk
 	struct sim_disk *disk = sim_disk_find(os->process, path);
 	struct os_disk *opened;
 
+	if (nth_fails(os->process, NTH_DISK_OPEN))
+		return -EMFILE;
 	if (disk == NULL) {
 		const struct sim_disk_options options = {.is_file = true};
 
@@ -445,6 +458,8 @@ int os_disk_info(struct os_disk *disk, struct os_disk_info *ret_info)
 {
 	const struct sim_disk_options *options = &disk->disk->options;
 
+	if (nth_fails(disk->disk->process, NTH_DISK_INFO))
+		return -EIO;
 	if (disk->disk->faults.is_gone)
 		return -ENODEV;
 	*ret_info = (struct os_disk_info){
@@ -464,6 +479,8 @@ int os_disk_grow(struct os_disk *disk, uint64_t size_bytes)
 {
 	if (!disk->disk->options.is_file)
 		return -EINVAL;
+	if (nth_fails(disk->disk->process, NTH_DISK_GROW))
+		return -ENOSPC;
 	if (size_bytes > disk->disk->options.size_bytes)
 		disk->disk->options.size_bytes = size_bytes;
 	return 0;
@@ -510,7 +527,8 @@ void os_disk_submit(struct os_ring *ring, struct os_disk_io *io)
 
 int os_directory_create(struct os *os, const char *path)
 {
-	(void)os;
+	if (nth_fails(os->process, NTH_DIRECTORY))
+		return -ENOSPC;
 	return path[0] == '/' ? 0 : -EINVAL;
 }
 
@@ -522,6 +540,8 @@ int os_file_remove(struct os *os, const char *path)
 		return -ENOENT;
 	if (!disk->options.is_file)
 		return -EPERM;
+	if (nth_fails(os->process, NTH_FILE_REMOVE))
+		return -EIO;
 	list_for_each (node, &os->process->disk_requests)
 		ASSERT(list_entry(node, struct request, link)->disk != disk);
 	disk_free(disk);

@@ -135,29 +135,11 @@ static void child_uri(struct engine_run *run, uint32_t child, char ret_uri[URI_T
 		engine_network_child_uri(&cluster->engines[child], uuid_text, ret_uri);
 }
 
-/* Copies that may lack the last writes come last: the first one that opens is the source. */
-static void children_order(struct engine_run *run, uint32_t order[ENGINES])
-{
-	struct cluster *cluster = run->engine->cluster;
-	uint32_t count = 0;
-
-	for (uint32_t pass = 0; pass < 2; pass++) {
-		for (uint32_t i = 0; i < ENGINES; i++) {
-			const struct engine *holder = &cluster->engines[i];
-
-			if (holder->has_doubtful_disk == (pass == 1))
-				order[count++] = i;
-		}
-	}
-	ASSERT(count == ENGINES);
-}
-
 static void nexus_submit(struct engine_run *run)
 {
 	struct cluster *cluster = run->engine->cluster;
 	const struct nexus_record *record = store_record(cluster->store);
 	struct nexus_create *create = &run->create;
-	uint32_t order[ENGINES];
 
 	*create = (struct nexus_create){
 		.parent = &run->boot,
@@ -176,9 +158,8 @@ static void nexus_submit(struct engine_run *run)
 		run->record = *record;
 		create->options.stored_record = &run->record;
 	}
-	children_order(run, order);
 	for (uint32_t i = 0; i < ENGINES; i++) {
-		child_uri(run, order[i], run->uris[i]);
+		child_uri(run, i, run->uris[i]);
 		create->options.child_uris[i] = run->uris[i];
 	}
 	nexus_create_submit(run->set, create);
@@ -304,13 +285,11 @@ static void report(struct engine_run *run)
 	cluster->rebuild_count = info->rebuild_count;
 	cluster->children_online = 0;
 	cluster->seen_ns = cluster->sim->now_ns;
+	if (info->is_fenced && !sim_event_is_scheduled(&run->engine->replace))
+		sim_event_schedule(cluster->sim, &run->engine->replace, SIM_MS);
 	memcpy(cluster->reason, info->reason, sizeof(cluster->reason));
 	for (uint32_t i = 0; i < info->child_count; i++)
 		cluster->children_online += info->children[i].state == NEXUS_CHILD_ONLINE;
-	if (cluster_is_healthy(cluster)) {
-		for (uint32_t i = 0; i < ENGINES; i++)
-			cluster->engines[i].has_doubtful_disk = false;
-	}
 }
 
 /* Which of our children are in the nexus. */
@@ -534,8 +513,6 @@ void engine_crash(struct engine *engine, enum sim_crash crash)
 	sim_process_crash(engine->process, crash);
 	engine->run = NULL;
 	engine->is_up = false;
-	if (crash == SIM_POWER_CUT)
-		engine->has_doubtful_disk = true;
 	if (engine->index == 0)
 		cluster->seen_ns = 0;
 	if (engine->index == ENGINES || cluster->options.is_local)
@@ -551,7 +528,34 @@ void engine_restart(struct engine *engine)
 	engine_boot(engine);
 }
 
+/* A nexus that has stopped itself: the operator makes it anew. */
+static void replace_fire(struct sim_event *event)
+{
+	struct engine *engine = container_of(event, struct engine, replace);
+
+	if (engine->run == NULL)
+		return;
+	engine_crash(engine, SIM_KILLED);
+	engine_restart(engine);
+}
+
 /* ---- the cluster ---- */
+
+/*
+ * The last copy that counts may have lost its power before it was the last: what was written in
+ * between was answered on its word alone.
+ */
+static void record_stored(void *argument)
+{
+	struct cluster *cluster = argument;
+
+	for (uint32_t i = 0; i < ENGINES; i++) {
+		if (cluster_has_kept_power(cluster, i))
+			return;
+	}
+	sim_trace(cluster->sim, "no copy has its power", 0, 0, 0);
+	history_power_cut(workload_history(cluster->workload), sim_now_ns(cluster->sim));
+}
 
 uint64_t cluster_block_count(const struct cluster_options *options)
 {
@@ -578,6 +582,7 @@ static void engine_init(struct engine *engine, struct cluster *cluster, uint32_t
 
 	engine->cluster = cluster;
 	engine->index = index;
+	engine->replace.fire = replace_fire;
 	snprintf(name, sizeof(name), index == ENGINES ? "host" : "engine-%u", index);
 	snprintf(ip, sizeof(ip), "10.0.0.%u", index + 1);
 	engine->process = sim_process_create(cluster->sim, name, ip);
@@ -598,6 +603,7 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct cluster
 
 	*cluster = (struct cluster){.sim = sim, .options = *options, .is_mending = true};
 	cluster->store = store_create(sim);
+	store_watch(cluster->store, record_stored, cluster);
 	cluster->workload = workload_create(&workload);
 	for (uint32_t i = 0; i < ENGINES; i++) {
 		struct engine *engine = &cluster->engines[i];
@@ -645,4 +651,18 @@ bool cluster_is_recorded_healthy(const struct cluster *cluster, uint32_t child)
 
 	child_uuid(child, &uuid);
 	return record != NULL && nexus_record_is_healthy(record, &uuid);
+}
+
+bool cluster_has_kept_power(const struct cluster *cluster, uint32_t child)
+{
+	const struct nexus_record *record = store_record(cluster->store);
+	const struct nexus_record_child *recorded;
+	struct uuid uuid;
+
+	child_uuid(child, &uuid);
+	recorded = record == NULL ? NULL : nexus_record_find(record, &uuid);
+	if (recorded == NULL || !recorded->is_healthy)
+		return false;
+	sim_boot_id(cluster->engines[cluster->options.is_local ? 0 : child].process, &uuid);
+	return uuid_is_equal(&recorded->cache_id, &uuid);
 }

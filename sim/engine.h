@@ -27,9 +27,9 @@ struct engine {
 	uint32_t index; /* ENGINES: the host */
 	struct sim_process *process;
 	struct sim_disk *disk;
-	struct engine_run *run; /* of the incarnation; NULL while down */
-	bool is_up;		/* everything that it should serve is there */
-	bool has_doubtful_disk; /* lost its cache since it was last in sync */
+	struct engine_run *run;	  /* of the incarnation; NULL while down */
+	struct sim_event replace; /* of a nexus that has stopped itself */
+	bool is_up;		  /* everything that it should serve is there */
 };
 
 struct cluster_options {
@@ -80,6 +80,8 @@ bool cluster_is_healthy(const struct cluster *cluster);
 struct sim_disk *cluster_disk(struct cluster *cluster, uint32_t child);
 /** Does the durable record call the child healthy? */
 bool cluster_is_recorded_healthy(const struct cluster *cluster, uint32_t child);
+/** Is it recorded healthy, and has its machine not lost its power since? */
+bool cluster_has_kept_power(const struct cluster *cluster, uint32_t child);
 /** Usable blocks of the volume. */
 uint64_t cluster_block_count(const struct cluster_options *options);
 

@@ -6,6 +6,7 @@
  */
 #include "base/memory.h"
 
+#include "sim/nth_faults.h"
 #include "sim/sim_impl.h"
 
 #include <stdlib.h>
@@ -52,6 +53,8 @@ void sim_leave(struct sim_process *previous)
 
 static bool must_fail(struct sim_process *owner)
 {
+	if (nth_fails(owner, NTH_MEMORY))
+		return true;
 	if (owner == NULL || owner->fail_allocation == 0)
 		return false;
 	return --owner->fail_allocation == 0;

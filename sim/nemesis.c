@@ -4,7 +4,8 @@
  * Invariants:
  *  1. At most one fault of a kind is active at a time.
  *  2. A power cut of one machine happens only while another machine that runs has a copy which the
- *     durable record calls healthy: losing more than (copies - 1) is not promised to be survived.
+ *     durable record calls healthy and which has kept its power since: losing more than
+ *     (copies - 1) is not promised to be survived.
  *  3. After nemesis_stop() every machine runs and nothing is broken any more.
  */
 #include "sim/nemesis.h"
@@ -211,9 +212,8 @@ static bool power_begin(struct cluster *cluster, struct active *active)
 	for (uint32_t i = 0; i < ENGINES; i++) {
 		const struct engine *holder = &cluster->engines[i];
 
-		if (i == active->one || holder->run == NULL || holder->has_doubtful_disk ||
-		    sim_disk_faults(holder->disk)->is_gone ||
-		    !cluster_is_recorded_healthy(cluster, i))
+		if (i == active->one || holder->run == NULL ||
+		    sim_disk_faults(holder->disk)->is_gone || !cluster_has_kept_power(cluster, i))
 			continue;
 		engine_crash(engine, SIM_POWER_CUT);
 		return true;

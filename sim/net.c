@@ -7,6 +7,7 @@
  *  3. A connection exists while at least one end is open.
  */
 #include "sim/net_impl.h"
+#include "sim/nth_faults.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -178,6 +179,11 @@ static void delivery_fire(struct sim_event *event)
 		segment_arrive(receiver, segment);
 	}
 	sim_trace(sim, "deliver", sender->connection->id, sender->index, bytes);
+	if (receiver->socket != NULL && nth_fails(receiver->process, NTH_RECEIVE)) {
+		end_fail(receiver, -ECONNRESET);
+		reset_send(sender);
+		return;
+	}
 	if (receiver->socket != NULL)
 		socket_notify(receiver->socket);
 }

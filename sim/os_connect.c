@@ -5,6 +5,7 @@
  * with growing pauses; a machine without a listener refuses; an address of nobody is unreachable.
  */
 #include "sim/net_impl.h"
+#include "sim/nth_faults.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -167,6 +168,10 @@ void os_connect_submit(struct os_ring *ring, struct os_connect *connect)
 	list_push_back(&client->connects, &connecting->link);
 	if (connecting->server != NULL)
 		delay_ns = net_latency_ns(client, connecting->server);
+	if (nth_fails(client, NTH_CONNECT)) {
+		connecting_finish(connecting, -EMFILE);
+		return;
+	}
 	sim_event_schedule(client->sim, &connecting->event, delay_ns);
 }
 
@@ -198,6 +203,8 @@ int os_address_resolve(struct os *os, const char *host, uint16_t port,
 
 	if (os_address_parse(host, port, ret_address) == 0)
 		return 0;
+	if (nth_fails(os->process, NTH_RESOLVE))
+		return -EHOSTUNREACH;
 	if (strcmp(host, "localhost") == 0)
 		return os_address_parse("127.0.0.1", port, ret_address);
 	for (uint32_t i = 0; i < sim->process_count; i++) {

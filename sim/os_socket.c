@@ -6,6 +6,7 @@
  */
 #include "base/memory.h"
 #include "sim/net_impl.h"
+#include "sim/nth_faults.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -153,6 +154,10 @@ void os_socket_send(struct os_socket *socket, struct os_send *send)
 	ASSERT(socket->send == NULL && !socket->is_ending);
 	socket->send = send;
 	socket->send_index = 0;
+	if (nth_fails(socket->process, NTH_SEND)) {
+		socket_send_finish(socket, -ENOBUFS);
+		return;
+	}
 	net_end_pump(socket->end);
 }
 
@@ -248,6 +253,8 @@ int os_listener_open(struct os_ring *ring, const struct os_address *address, str
 	char host[OS_ADDRESS_TEXT_BYTES];
 	int rc;
 
+	if (nth_fails(process, NTH_LISTEN))
+		return -EMFILE;
 	if (port == 0)
 		port = process->port_next++;
 	if (listener_find(process, port) != NULL)
@@ -281,16 +288,20 @@ void listener_offer(struct os_listener *listener, struct end *end)
 
 struct os_socket *os_listener_accept(struct os_listener *listener)
 {
-	struct list_node *node = list_pop_front(&listener->backlog);
-	struct end *end;
-
 	ASSERT(sim_current() == listener->process);
-	if (node == NULL)
-		return NULL;
-	listener->backlog_count--;
-	end = list_entry(node, struct end, backlog_link);
-	end->listener = NULL;
-	return socket_make(listener->ring, end);
+	for (;;) {
+		struct list_node *node = list_pop_front(&listener->backlog);
+		struct end *end;
+
+		if (node == NULL)
+			return NULL;
+		listener->backlog_count--;
+		end = list_entry(node, struct end, backlog_link);
+		end->listener = NULL;
+		if (!nth_fails(listener->process, NTH_ACCEPT))
+			return socket_make(listener->ring, end);
+		net_end_close(end, true); /* no memory or descriptor for it */
+	}
 }
 
 void os_listener_address(const struct os_listener *listener, struct os_address *ret_address)

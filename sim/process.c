@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "os/os_interface.h"
 #include "reactor/reactor.h"
+#include "sim/nth_faults.h"
 #include "sim/sim_impl.h"
 
 #include <errno.h>
@@ -124,6 +125,7 @@ void sim_process_crash(struct sim_process *process, enum sim_crash crash)
 		  process->incarnation, 0);
 	process->is_running = false;
 	process->has_power = crash == SIM_KILLED;
+	process->power_cuts += crash == SIM_POWER_CUT;
 	process->reactor_count = 0;
 	sim_disk_process_crashed(process, crash);
 	sim_net_process_crashed(process, crash);
@@ -228,6 +230,8 @@ int os_interface_list(struct os *os, struct os_interface *ret_interfaces, uint32
 {
 	struct os_interface interface = {.name = "eth0", .is_up = true};
 
+	if (nth_fails(os->process, NTH_INTERFACES))
+		return -ENOMEM;
 	if (capacity == 0)
 		return 0;
 	if (os_address_parse(os->process->ip, 0, &interface.address) < 0)
@@ -243,6 +247,8 @@ int os_ring_create(struct os *os, const struct os_ring_options *options, struct 
 	struct os_ring *ring;
 
 	ASSERT(options->entries > 0);
+	if (nth_fails(os->process, NTH_RING))
+		return -ENOMEM;
 	ring = sim_process_allocate(os->process, sizeof(*ring));
 	ring->process = os->process;
 	list_init(&ring->completions);
@@ -292,6 +298,7 @@ void os_ring_wake(struct os_ring *ring)
 
 bool os_ring_buffers_register(struct os_ring *ring, void *memory, size_t size_bytes)
 {
-	(void)ring;
+	if (nth_fails(ring->process, NTH_REGISTER))
+		return false;
 	return memory != NULL && size_bytes > 0;
 }

@@ -41,6 +41,7 @@ struct sim {
 	uint64_t trace_count;
 	struct sim_trace_entry trace[SIM_TRACE_LAST];
 	FILE *trace_file;
+	struct nth_faults *nth; /* NULL: none */
 };
 
 struct os { /* of one incarnation */
@@ -56,6 +57,7 @@ struct sim_process {
 	bool has_power; /* its kernel answers the network */
 	bool is_refusing;
 	uint32_t incarnation;
+	uint32_t power_cuts; /* of the machine, whether a process ran or not */
 	uint64_t paused_until_ns;
 	struct os *os;
 	struct reactor *reactors[SIM_REACTORS_MAX];
@@ -108,6 +110,10 @@ void *sim_allocate(size_t size_bytes); /* of the world itself; aborts when there
 struct sim_process *sim_current(void);
 void *sim_process_allocate(struct sim_process *process, size_t size_bytes);
 void sim_memory_free_all(struct sim_process *process);
+
+/* os_machine.c */
+/** As os_boot_id(), of a machine whose process may be down. */
+void sim_boot_id(const struct sim_process *process, struct uuid *ret_id);
 
 /* disk.c */
 void sim_disk_power_cut(struct sim_disk *disk);

@@ -22,6 +22,8 @@ struct store {
 	uint64_t epoch;
 	bool has_record;
 	struct nexus_record record;
+	void (*stored)(void *argument);
+	void *argument;
 };
 
 struct store_request { /* of the world: outlives a crash of who asked */
@@ -78,6 +80,12 @@ const struct nexus_record *store_record(const struct store *store)
 	return store->has_record ? &store->record : NULL;
 }
 
+void store_watch(struct store *store, void (*stored)(void *argument), void *argument)
+{
+	store->stored = stored;
+	store->argument = argument;
+}
+
 static uint64_t healthy_mask(const struct nexus_record *record)
 {
 	uint64_t mask = 0;
@@ -97,6 +105,8 @@ static enum nexus_record_result record_store(struct store *store, const struct n
 		return NEXUS_RECORD_OK; /* it is there already, or a later one is */
 	store->record = *record;
 	store->has_record = true;
+	if (store->stored != NULL)
+		store->stored(store->argument);
 	return NEXUS_RECORD_OK;
 }
 

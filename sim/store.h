@@ -28,6 +28,9 @@ uint64_t store_take_epoch(struct store *store);
 /** The durable record, NULL when there is none. */
 const struct nexus_record *store_record(const struct store *store);
 
+/** @stored(@argument) between turns, after every record that is durable from then on. */
+void store_watch(struct store *store, void (*stored)(void *argument), void *argument);
+
 /* A process' way to the store; memory of the process. */
 struct store_client {
 	struct nexus_recorder recorder;

@@ -401,6 +401,7 @@ void bdev_submit(struct bdev_channel *channel, struct bdev_io *io)
 	list_init(&io->link);
 	channel->inflight++;
 	if (__builtin_expect(bdev_is_removed(bdev), 0)) {
+		REACHED("gate_of_a_removed_bdev");
 		bdev_io_done(io, IO_DEVICE_GONE);
 		return;
 	}

@@ -108,6 +108,12 @@ struct bdev_stats {
 struct bdev {
 	char name[NAME_BYTES_MAX];
 	struct uuid uuid;
+	/*
+	 * Which life of its cache it is: as long as this stays the same, everything the device has
+	 * answered is in its cache or on its medium. Nil: unknown. Of a device that is not local it
+	 * changes with a new connection, on main, which alone may read it then.
+	 */
+	struct uuid cache_id;
 	const struct bdev_ops *ops;
 	struct reactor *main; /* management of this bdev happens here */
 	struct reactor *home; /* the only reactor that may open channels; NULL: any */

@@ -493,6 +493,8 @@ static void filter_fill(struct filter_bdev *filter, struct bdev_create *create,
 	bdev->reads_zero_after_unmap = lower->reads_zero_after_unmap;
 	bdev->has_volatile_cache = lower->has_volatile_cache;
 	bdev->is_local = lower->is_local;
+	if (lower->is_local) /* else it may change, and nobody would say so here */
+		bdev->cache_id = lower->cache_id;
 	bdev_init(bdev);
 	ASSERT(lower->block_count > 0);
 	ASSERT(atomic_load(&filter->order) == 0);

@@ -284,6 +284,8 @@ static int memory_make(struct bdev_create *create, const struct bdev_uri_options
 	bdev->can_compare = true;
 	bdev->reads_zero_after_unmap = true;
 	bdev->is_local = true;
+	/* Its content ends with it: the next one is another, whatever its name and uuid. */
+	os_entropy_fill(reactor_os(bdev->main), bdev->cache_id.bytes, sizeof(bdev->cache_id.bytes));
 	bdev_init(bdev);
 	create->bdev = bdev;
 	return 0;

@@ -16,6 +16,7 @@
  *  4. The bdev is freed only while no message to the main reactor is under way.
  */
 #include "base/memory.h"
+#include "base/planted.h"
 #include "block/bdev_uri_impl.h"
 #include "os/os_disk.h"
 
@@ -58,6 +59,18 @@ static bool disk_is_lost(struct os_disk *disk)
 
 	ASSERT(disk != NULL);
 	return os_disk_info(disk, &info) < 0 || info.size_bytes == 0;
+}
+
+/* Linux says ENOSPC, too, of writes beyond the end of a block device that became smaller. */
+static bool disk_has_shrunk(const struct uring_bdev *uring)
+{
+	uint64_t size_bytes = uring->bdev.block_count * uring->bdev.block_bytes;
+	struct os_disk_info info;
+
+	ASSERT(uring->disk != NULL);
+	ASSERT(size_bytes > 0);
+	return os_disk_info(uring->disk, &info) == 0 && info.is_block_device &&
+	       info.size_bytes < size_bytes;
 }
 
 /* Context: main reactor. */
@@ -116,10 +129,10 @@ static enum io_status uring_judge_failure(struct uring_bdev *uring, int error)
 
 	ASSERT(status != IO_OK);
 	ASSERT(bdev_channel_count(&uring->bdev) > 0);
-	if (status == IO_NO_SPACE || status == IO_UNSUPPORTED)
+	if (status == IO_UNSUPPORTED || (status == IO_NO_SPACE && !disk_has_shrunk(uring)))
 		return status;
 	if (!disk_is_lost(uring->disk))
-		return status;
+		return status == IO_NO_SPACE ? IO_MEDIUM_ERROR : status;
 	if (!atomic_exchange(&uring->is_message_sent, true))
 		reactor_send(uring->bdev.main, &uring->message);
 	return IO_DEVICE_GONE;
@@ -178,6 +191,8 @@ static enum op_flow uring_transfer(struct uring_io *request)
 		request->disk_io.offset_bytes = io->range.first * uring->bdev.block_bytes;
 		request->disk_io.size_bytes = io->range.count * uring->bdev.block_bytes;
 	}
+	if (PLANTED(SHORT_ZEROES) && io->type == IO_WRITE_ZEROES && io->range.count > 1)
+		request->disk_io.size_bytes -= uring->bdev.block_bytes;
 	if (io->type == IO_READ || io->type == IO_WRITE) {
 		request->disk_io.iov = io->iov;
 		request->disk_io.iov_count = io->iov_count;
@@ -324,6 +339,16 @@ static int open_refuse(struct bdev_create *create, int error)
 				       "device '%.300s' may not be opened for writing (errno %d); "
 				       "grant access",
 				       create->name, -error);
+	case EMFILE:
+	case ENFILE:
+		return bdev_uri_refuse(create->error, error,
+				       "device '%.300s' cannot be opened: no file descriptor is "
+				       "left; raise the limit of open files",
+				       create->name);
+	case EIO:
+		return bdev_uri_refuse(create->error, error,
+				       "device '%.300s' answers with an I/O error; check the disk",
+				       create->name);
 	default:
 		return bdev_uri_refuse(
 			create->error, error,
@@ -379,6 +404,8 @@ static void uring_fill(struct uring_bdev *uring, struct bdev_create *create,
 	bdev->reads_zero_after_unmap = info->can_discard && !info->is_block_device;
 	bdev->has_volatile_cache = info->has_volatile_cache;
 	bdev->is_local = true;
+	/* Drive and page cache live as long as the machine has power. */
+	os_boot_id(reactor_os(bdev->main), &bdev->cache_id);
 	bdev_init(bdev);
 	uring->message.run = uring_message_run;
 	atomic_init(&uring->is_message_sent, false);

@@ -241,10 +241,13 @@ static void flush_and_fua_reach_the_device(void **state)
 	struct bdev *bdev;
 	uint8_t *bytes = pages(4096);
 	struct iovec iov = {bytes, 4096};
+	struct uuid boot_id;
 
 	file_make(&file, 65536);
 	bdev = fixture_create(fixture, file.uri);
 	assert_true(bdev->has_volatile_cache);
+	os_boot_id(fixture->os, &boot_id);
+	assert_true(uuid_is_equal(&bdev->cache_id, &boot_id)); /* the page cache lives as long */
 	channel = fixture_open(bdev, fixture->main);
 	assert_int_equal(fixture_io(fixture, channel, IO_FLUSH, (struct block_range){0, 0}, NULL),
 			 IO_OK);
@@ -554,6 +557,48 @@ static void a_block_device_grows_and_is_lost(void **state)
 	file_remove(&file);
 }
 
+/* The kernel says "no space" of writes beyond its end, be it one that shrank or was pulled. */
+static void a_block_device_that_became_smaller_is_not_full(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bdev_channel *channel;
+	struct block_range last = {2040, 8};
+	struct file file;
+	struct bdev *bdev;
+	uint8_t *bytes = pages(4096);
+	char path[64], uri[128];
+	int loop;
+
+	file_make(&file, 1 << 20);
+	loop = loop_attach(&file, path);
+	if (loop < 0) {
+		print_message("no loop device may be attached here\n");
+		memory_free_pages(bytes, 4096);
+		file_remove(&file);
+		skip();
+	}
+	snprintf(uri, sizeof(uri), "uring://%s", path);
+	bdev = fixture_create(fixture, uri);
+	channel = fixture_open(bdev, fixture->other);
+	assert_int_equal(fixture_io(fixture, channel, IO_WRITE, last, bytes), IO_OK);
+	seam.io_error = -ENOSPC; /* of a thin device that is there */
+	assert_int_equal(fixture_io(fixture, channel, IO_WRITE, last, bytes), IO_NO_SPACE);
+	seam.io_error = 0;
+	assert_int_equal(ftruncate(file.fd, 512 << 10), 0);
+	assert_int_equal(ioctl(loop, LOOP_SET_CAPACITY, 0), 0);
+	assert_int_equal(fixture_io(fixture, channel, IO_WRITE, last, bytes), IO_MEDIUM_ERROR);
+	assert_false(bdev_is_removed(bdev));
+	assert_int_equal(ftruncate(file.fd, 0), 0);
+	assert_int_equal(ioctl(loop, LOOP_SET_CAPACITY, 0), 0);
+	assert_int_equal(fixture_io(fixture, channel, IO_WRITE, last, bytes), IO_DEVICE_GONE);
+	bdev_channel_close(channel);
+	fixture_destroy(fixture, bdev);
+	assert_int_equal(ioctl(loop, LOOP_CLR_FD, 0), 0);
+	close(loop);
+	memory_free_pages(bytes, 4096);
+	file_remove(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -568,6 +613,7 @@ int main(void)
 		RULE(destroying_waits_for_the_message_to_main),
 		RULE(growth_is_seen_by_rescan_alone),
 		RULE(a_block_device_grows_and_is_lost),
+		RULE(a_block_device_that_became_smaller_is_not_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,15 +9,18 @@
 #include "engine/engine_impl.h"
 
 #include "base/memory.h"
+#include "base/sha256.h"
 #include "block/filter.h"
 #include "initiator/initiator.h"
 #include "os/os.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define ADDRESS_TRIES	 30
+#define ADDRESS_PAUSE_MS 100
 
 __attribute__((format(printf, 3, 4))) static void step_fail(struct engine *engine, int result,
 							    const char *format, ...)
@@ -84,12 +87,12 @@ static int host_id_choose(struct engine *engine, struct uuid *ret_id)
 {
 	const char *text = engine->options->host_id;
 	const char *name = engine->options->node_name;
-	uint8_t digest[EVP_MAX_MD_SIZE];
+	uint8_t digest[SHA256_BYTES];
 
 	if (text[0] != '\0')
 		return uuid_parse(text, ret_id) ? 0 : -EINVAL;
 	/* The same node is the same host after a restart, or reservations would lock it out. */
-	ASSERT(EVP_Digest(name, strlen(name), digest, NULL, EVP_sha256(), NULL) == 1);
+	sha256(name, strlen(name), digest);
 	*ret_id = uuid_from_random(digest);
 	return 0;
 }
@@ -319,16 +322,18 @@ static void management_start(struct engine *engine)
 		step_fail(engine, rc, "gRPC address '%s' is no numeric address", options->grpc_ip);
 		return;
 	}
-	rpc_server_options_default(&rpc);
-	rpc.log = engine->log;
-	rc = rpc_server_create(engine->main, &rpc, &engine->rpc);
-	if (rc != 0) {
-		step_fail(engine, rc, "the gRPC server cannot start: %s", strerror(-rc));
-		return;
+	if (engine->rpc == NULL) { /* else only its address was in use */
+		rpc_server_options_default(&rpc);
+		rpc.log = engine->log;
+		rc = rpc_server_create(engine->main, &rpc, &engine->rpc);
+		if (rc != 0) {
+			step_fail(engine, rc, "the gRPC server cannot start: %s", strerror(-rc));
+			return;
+		}
+		rpc_bdev_register(engine);
+		rpc_nexus_register(engine);
+		rpc_host_register(engine);
 	}
-	rpc_bdev_register(engine);
-	rpc_nexus_register(engine);
-	rpc_host_register(engine);
 	rc = rpc_server_listen(engine->rpc, &address, NULL);
 	if (rc != 0)
 		step_fail(engine, rc,
@@ -370,6 +375,38 @@ static const struct engine_step steps[] = {
 };
 #define STEP_COUNT (sizeof(steps) / sizeof(steps[0]))
 
+/*
+ * The kernel closes what a killed process had in its rings a moment after the process is gone, so
+ * an engine that is started anew at once may find its addresses in use.
+ * Return: false when that was waited for long enough, or something else failed.
+ */
+static bool address_await(struct engine *engine)
+{
+	if (engine->result != -EADDRINUSE || engine->address_tries == ADDRESS_TRIES)
+		return false;
+	if (engine->address_tries++ == 0)
+		log_info(engine->log, "%s: waiting up to %u s for the address to become free",
+			 engine->error, ADDRESS_TRIES * ADDRESS_PAUSE_MS / 1000);
+	engine->is_address_awaited = true;
+	reactor_timer_start(&engine->address_timer, ADDRESS_PAUSE_MS * 1000000ull);
+	return true;
+}
+
+static void address_timer_fired(struct reactor_timer *timer)
+{
+	op_wake(&container_of(timer, struct engine, address_timer)->op);
+}
+
+/* The pause is over, or the engine is to stop: then the step counts as begun and is undone. */
+static void address_awaited(struct engine *engine)
+{
+	ASSERT(engine->step < STEP_COUNT);
+	reactor_timer_stop(&engine->address_timer);
+	engine->is_address_awaited = false;
+	if (engine->is_stopping)
+		engine->step++;
+}
+
 /* Return: OP_WAIT when it will be entered again. */
 static enum op_flow start_advance(struct engine *engine)
 {
@@ -385,7 +422,12 @@ static enum op_flow start_advance(struct engine *engine)
 	if (engine->result == 0 && step->started != NULL)
 		step->started(engine);
 	engine->is_step_open = false;
+	if (address_await(engine))
+		return OP_WAIT;
+	engine->address_tries = 0;
 	engine->step++;
+	if (engine->result == 0)
+		engine->error[0] = '\0'; /* of a try before */
 	if (engine->result != 0) {
 		log_error(engine->log, "start failed at %s: %s", step->name, engine->error);
 		engine->is_stopping = true;
@@ -405,6 +447,8 @@ static void engine_run(struct op *op)
 {
 	struct engine *engine = container_of(op, struct engine, op);
 
+	if (engine->is_address_awaited)
+		address_awaited(engine);
 	while (!engine->is_stopping && engine->step < STEP_COUNT) {
 		if (start_advance(engine) == OP_WAIT)
 			return;
@@ -449,6 +493,7 @@ int engine_create(struct reactor *main, const struct engine_options *options, st
 	list_init(&engine->exports);
 	name_locks_init(&engine->locks);
 	op_init(&engine->op, reactor_ready(main), engine_run);
+	reactor_timer_init(&engine->address_timer, main, address_timer_fired);
 	*ret_engine = engine;
 	return 0;
 }

@@ -74,9 +74,12 @@ struct engine {
 	struct op op;
 	bool is_stopping;
 	bool is_stopped;
-	uint32_t step;	   /* index into the table of steps */
-	bool is_step_open; /* its start has begun and is not judged yet */
-	int result;	   /* of the step that runs */
+	uint32_t step;		 /* index into the table of steps */
+	bool is_step_open;	 /* its start has begun and is not judged yet */
+	int result;		 /* of the step that runs */
+	uint32_t address_tries;	 /* of the step, while its address was in use */
+	bool is_address_awaited; /* the step is begun again when the timer fires */
+	struct reactor_timer address_timer;
 	char error[ERROR_TEXT_BYTES];
 	struct target_options target_options;
 	struct target_create target_create;

@@ -3,9 +3,11 @@
 #include "engine/engine.h"
 #include "os/os.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EXIT_START_FAILED  1
@@ -32,6 +34,17 @@ static void signals_set(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
+/* Each connection of a host takes a descriptor. The soft limit is for programs that do not ask. */
+static void descriptors_allow(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void log_write(struct log *log, const char *line)
 {
 	(void)log;
@@ -55,6 +68,7 @@ static int engine_serve(struct reactor *reactor, const struct engine_options *op
 		return EXIT_START_FAILED;
 	}
 	signals_set();
+	descriptors_allow();
 	engine_start(engine);
 	reactor_run(reactor);
 	if (!engine_is_stopped(engine)) {
@@ -69,6 +83,14 @@ static int engine_serve(struct reactor *reactor, const struct engine_options *op
 	}
 	engine_destroy(engine);
 	return status;
+}
+
+static const char *reactor_remedy(int error)
+{
+	if (error == -ENOMEM || error == -EMFILE || error == -ENFILE)
+		return "raise the limits of memory, locked memory (ulimit -l) and open files";
+	return "io_uring must be allowed (sysctl kernel.io_uring_disabled, seccomp profile of the "
+	       "container)";
 }
 
 int main(int argc, char **argv)
@@ -104,10 +126,8 @@ int main(int argc, char **argv)
 	reactor_options.core = options.cores[0];
 	int rc = reactor_create(os, &reactor_options, &main_reactor);
 	if (rc != 0) {
-		fprintf(stderr,
-			"io-engine: the reactor cannot start: %s; io_uring must be allowed "
-			"(sysctl kernel.io_uring_disabled, seccomp profile of the container)\n",
-			strerror(-rc));
+		fprintf(stderr, "io-engine: the reactor cannot start: %s; %s\n", strerror(-rc),
+			reactor_remedy(rc));
 	} else {
 		status = engine_serve(main_reactor, &options, &log);
 		reactor_destroy(main_reactor);

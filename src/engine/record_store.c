@@ -10,11 +10,11 @@
 #include "engine/record_store.h"
 
 #include "base/memory.h"
+#include "base/sha256.h"
 #include "engine/slot_file.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,19 +41,34 @@ struct record_op {
 	struct slot_file_io file;
 };
 
+static json_t *child_encode(const struct nexus_record_child *child)
+{
+	char uuid[UUID_TEXT_BYTES];
+	char cache_id[UUID_TEXT_BYTES];
+
+	ASSERT(child != NULL);
+	uuid_format(&child->uuid, uuid);
+	uuid_format(&child->cache_id, cache_id);
+	if (uuid_is_nil(&child->cache_id))
+		return json_pack("{s:s, s:b}", "uuid", uuid, "healthy", child->is_healthy);
+	return json_pack("{s:s, s:b, s:s}", "uuid", uuid, "healthy", child->is_healthy, "cache_id",
+			 cache_id);
+}
+
 size_t record_encode(const char *key, const struct nexus_record *record, char *ret_text,
 		     size_t size)
 {
 	json_t *children = json_array();
+	bool is_whole = children != NULL;
 	json_t *root;
 	size_t length;
 
-	for (uint32_t i = 0; i < record->child_count; i++) {
-		char uuid[UUID_TEXT_BYTES];
-
-		uuid_format(&record->children[i].uuid, uuid);
-		json_array_append_new(children, json_pack("{s:s, s:b}", "uuid", uuid, "healthy",
-							  record->children[i].is_healthy));
+	for (uint32_t i = 0; i < record->child_count; i++)
+		is_whole &=
+			json_array_append_new(children, child_encode(&record->children[i])) == 0;
+	if (!is_whole) {
+		json_decref(children);
+		return 0;
 	}
 	root = json_pack("{s:s, s:I, s:I, s:b, s:o}", "key", key, "epoch",
 			 (json_int_t)record->epoch, "sequence", (json_int_t)record->sequence,
@@ -65,6 +80,24 @@ size_t record_encode(const char *key, const struct nexus_record *record, char *r
 	return length <= size ? length : 0;
 }
 
+/* Records of older engines have no cache_id: unknown. */
+static int child_decode(const json_t *entry, struct nexus_record_child *child)
+{
+	const json_t *uuid = json_object_get(entry, "uuid");
+	const json_t *healthy = json_object_get(entry, "healthy");
+	const json_t *cache_id = json_object_get(entry, "cache_id");
+
+	ASSERT(uuid_is_nil(&child->cache_id));
+	if (!json_is_string(uuid) || !json_is_boolean(healthy) ||
+	    !uuid_parse(json_string_value(uuid), &child->uuid))
+		return -EINVAL;
+	if (cache_id != NULL && (!json_is_string(cache_id) ||
+				 !uuid_parse(json_string_value(cache_id), &child->cache_id)))
+		return -EINVAL;
+	child->is_healthy = json_is_true(healthy);
+	return 0;
+}
+
 static int children_decode(const json_t *children, struct nexus_record *record)
 {
 	size_t index;
@@ -74,13 +107,10 @@ static int children_decode(const json_t *children, struct nexus_record *record)
 		return -EINVAL;
 	json_array_foreach(children, index, entry)
 	{
-		const json_t *uuid = json_object_get(entry, "uuid");
-		const json_t *healthy = json_object_get(entry, "healthy");
+		int rc = child_decode(entry, &record->children[index]);
 
-		if (!json_is_string(uuid) || !json_is_boolean(healthy) ||
-		    !uuid_parse(json_string_value(uuid), &record->children[index].uuid))
-			return -EINVAL;
-		record->children[index].is_healthy = json_is_true(healthy);
+		if (rc < 0)
+			return rc;
 	}
 	record->child_count = (uint32_t)json_array_size(children);
 	return 0;
@@ -123,10 +153,10 @@ int record_decode(const char *text, size_t size, const char *key, struct nexus_r
 /* Keys have slashes and any length: the file is named by their digest. */
 static void record_path(const struct record_store *store, const char *key, char *path, size_t size)
 {
-	uint8_t digest[EVP_MAX_MD_SIZE];
+	uint8_t digest[SHA256_BYTES];
 	char hex[41];
 
-	ASSERT(EVP_Digest(key, strlen(key), digest, NULL, EVP_sha256(), NULL) == 1);
+	sha256(key, strlen(key), digest);
 	for (int i = 0; i < 20; i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	snprintf(path, size, "%s/%s.record", store->directory, hex);

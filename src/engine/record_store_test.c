@@ -99,6 +99,7 @@ static struct nexus_record record_make(uint64_t epoch, uint64_t sequence)
 
 	record.children[0].uuid.bytes[0] = 1;
 	record.children[0].is_healthy = true;
+	record.children[0].cache_id.bytes[5] = 7;
 	record.children[1].uuid.bytes[0] = 2;
 	return record;
 }
@@ -127,6 +128,38 @@ static void stored_record_is_loaded_whole(void **state)
 	assert_int_equal(store(fixture, "/a/key/with/slashes", 3, 9), NEXUS_RECORD_OK);
 	assert_int_equal(load(fixture, "/a/key/with/slashes"), NEXUS_RECORD_OK);
 	assert_memory_equal(&fixture->io.record, &wanted, sizeof(wanted));
+}
+
+static void record_without_ids_of_caches_is_one_where_they_are_unknown(void **state)
+{
+	static const char text[] =
+		"{\"key\":\"k\",\"epoch\":1,\"sequence\":2,\"clean_shutdown\":false,\"children\":"
+		"[{\"uuid\":\"01000000-0000-0000-0000-000000000000\",\"healthy\":true}]}";
+	struct nexus_record record;
+
+	(void)state;
+	assert_int_equal(record_decode(text, strlen(text), "k", &record), 0);
+	assert_int_equal(record.child_count, 1);
+	assert_true(record.children[0].is_healthy);
+	assert_true(uuid_is_nil(&record.children[0].cache_id));
+}
+
+static void record_with_a_damaged_id_of_a_cache_is_refused(void **state)
+{
+	static const char *const ids[] = {"7", "\"\"", "null",
+					  "\"01000000-0000-0000-0000-00000000000\""};
+	struct nexus_record record;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "{\"key\":\"k\",\"epoch\":1,\"sequence\":2,\"clean_shutdown\":false,"
+			 "\"children\":[{\"uuid\":\"01000000-0000-0000-0000-000000000000\","
+			 "\"healthy\":true,\"cache_id\":%s}]}",
+			 ids[i]);
+		assert_int_equal(record_decode(text, strlen(text), "k", &record), -EINVAL);
+	}
 }
 
 static void unknown_key_has_no_record(void **state)
@@ -183,6 +216,8 @@ static void largest_record_fits(void **state)
 	memset(key, '"', sizeof(key) - 1);
 	key[sizeof(key) - 1] = '\0';
 	record.child_count = NEXUS_CHILDREN_MAX;
+	for (uint32_t i = 0; i < NEXUS_CHILDREN_MAX; i++)
+		record.children[i].cache_id.bytes[0] = (uint8_t)(i + 1);
 	length = record_encode(key, &record, text, sizeof(text));
 	assert_true(length > 0);
 	assert_int_equal(record_decode(text, length, key, &again), 0);
@@ -197,6 +232,8 @@ int main(void)
 		WITH_FIXTURE(unknown_key_has_no_record),
 		WITH_FIXTURE(lower_epoch_does_not_replace_a_higher_one),
 		cmocka_unit_test(damaged_record_is_a_failure_not_an_absence),
+		cmocka_unit_test(record_without_ids_of_caches_is_one_where_they_are_unknown),
+		cmocka_unit_test(record_with_a_damaged_id_of_a_cache_is_refused),
 		cmocka_unit_test(largest_record_fits),
 	};
 

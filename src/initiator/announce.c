@@ -158,6 +158,7 @@ int controller_announce(struct initiator_controller *controller)
 	if (rc < 0)
 		return rc;
 	controller->serving = controller->found;
+	controller->bdev.cache_id = controller->found.cache_id;
 	if (!controller->identity.has_ana)
 		controller->found_ana_state = NVME_ANA_OPTIMIZED;
 	if (atomic_exchange(&shared->ana_state, controller->found_ana_state) !=

@@ -314,6 +314,7 @@ static enum op_flow reset(struct initiator_controller *controller)
 	if (controller->lost_since_ns == 0) {
 		controller->lost_since_ns = now_ns;
 		/* Before the queues are stopped: whoever passes this on to them comes first. */
+		controller->bdev.cache_id = (struct uuid){{0}}; /* until it is seen again */
 		if (controller->is_announced && !controller->is_destroying)
 			bdev_notify(&controller->bdev, BDEV_INTERRUPTED);
 	}
@@ -428,6 +429,7 @@ static void give_up(struct initiator_controller *controller)
 	ASSERT(!reactor_timer_is_armed(&controller->pause_timer));
 	if (atomic_exchange(&controller->shared.is_gone, true))
 		return;
+	REACHED("initiator_gives_up_for_good");
 	ASSERT(!bdev_is_removed(&controller->bdev));
 	log_error(controller->options.log, "initiator %s: given up: %s", controller->bdev.name,
 		  controller->is_ended ? "its namespace is gone"

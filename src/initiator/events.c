@@ -8,6 +8,8 @@
  */
 #include "initiator/initiator_impl.h"
 
+#include "base/planted.h"
+
 #include <errno.h>
 
 #define NS_PER_MS 1000000ull
@@ -57,7 +59,12 @@ static void keep_alive_due(struct reactor_timer *timer)
 
 	ASSERT(controller->step != CONTROLLER_SETTLE && controller->step != CONTROLLER_PAUSE);
 	ASSERT(controller->step != CONTROLLER_GONE && controller->step != CONTROLLER_FREE);
+	if (PLANTED(KEEP_ALIVE_NOT_SENT)) {
+		keep_alive_arm(controller);
+		return;
+	}
 	if (keep_alive->is_out) {
+		REACHED("initiator_keep_alive_not_answered");
 		log_error(controller->options.log,
 			  "initiator %s: the controller does not answer keep-alives",
 			  controller->bdev.name);
@@ -91,6 +98,7 @@ static void event_judge(struct initiator_controller *controller, uint32_t result
 	uint32_t type = result & 7;
 	uint32_t information = result >> 8 & 0xff;
 
+	REACHED("initiator_gets_an_event");
 	log_info(controller->options.log, "initiator %s: event type %u, information 0x%x",
 		 controller->bdev.name, type, information);
 	if (type == NVME_ASYNC_EVENT_TYPE_NOTICE &&

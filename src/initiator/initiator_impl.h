@@ -73,7 +73,8 @@ struct namespace_identity {
 	bool reads_zero_after_unmap;
 	bool has_uuid; /* descriptor */
 	struct uuid uuid;
-	struct uuid nguid; /* nil: none */
+	struct uuid nguid;    /* nil: none */
+	struct uuid cache_id; /* nil: unknown */
 };
 
 struct keep_alive {

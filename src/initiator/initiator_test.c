@@ -34,6 +34,7 @@ static void namespace_is_described_and_named(void **state)
 	assert_int_equal(bench->bdev->uuid.bytes[0], 0xab);
 	assert_true(bench->bdev->can_unmap && bench->bdev->can_compare);
 	assert_true(bench->bdev->has_volatile_cache);
+	assert_true(uuid_is_nil(&bench->bdev->cache_id)); /* of another maker */
 }
 
 static void data_round_trip(struct bench *bench)

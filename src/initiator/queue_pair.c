@@ -13,6 +13,7 @@
 #include "initiator/queue_impl.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <errno.h>
 
@@ -134,6 +135,7 @@ void queue_fail_protocol(struct initiator_queue *queue, const struct nvme_tcp_fa
 		  "the connection ends",
 		  queue->shared->name, queue->parameters.qid, (int)fault->fes, fault->field_offset);
 	atomic_fetch_add(&queue->shared->protocol_error_count, 1);
+	REACHED("initiator_found_a_breach");
 	queue->fault = *fault;
 	queue->has_fault = true;
 	queue_fail(queue, -EPROTO);
@@ -205,7 +207,9 @@ static void queue_associate(struct initiator_queue *queue)
 	struct initiator_command *command = &queue->connect_command;
 	struct nvmf_connect connect = {
 		.qid = queue->parameters.qid,
-		.queue_entries = queue->parameters.depth + 1,
+		.queue_entries = PLANTED(QUEUE_DEPTH_EXCEEDED) && !queue->is_admin
+					 ? 3
+					 : queue->parameters.depth + 1,
 		.kato_ms = queue->is_admin ? shared->options->kato_ms : 0,
 		.cntlid = queue->parameters.cntlid,
 	};
@@ -288,6 +292,7 @@ static bool queue_term(struct initiator_queue *queue)
 	send->raw_bytes = nvme_tcp_term_encode(send->raw, NVME_TCP_H2C_TERM, &queue->fault,
 					       queue->receive.head, queue->receive.head_bytes);
 	ASSERT(send->raw_bytes > 0 && send->raw_bytes <= sizeof(send->raw));
+	REACHED("initiator_sends_a_termination");
 	queue->setup_deadline_ns = reactor_now_ns(queue->reactor) + TERM_PATIENCE_MS * NS_PER_MS;
 	send_raw(queue);
 	return true;
@@ -313,7 +318,10 @@ static enum op_flow queue_close(struct initiator_queue *queue)
 		return OP_NEXT;
 	op_wait(&queue->op);
 	/* What was sent may be sent again over a new connection: no ghost of it must follow. */
-	os_socket_abort(socket, &queue->op);
+	if (PLANTED(CLOSED_NOT_ABORTED))
+		os_socket_close(socket, &queue->op);
+	else
+		os_socket_abort(socket, &queue->op);
 	return op_join(&queue->op);
 }
 

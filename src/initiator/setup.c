@@ -8,6 +8,8 @@
  */
 #include "initiator/initiator_impl.h"
 
+#include "nvme/vendor_cache_id.h"
+
 #include <errno.h>
 
 #define NS_PER_MS 1000000ull
@@ -329,6 +331,7 @@ static int namespace_parse(struct initiator_controller *controller)
 	found->rescap = data->rescap;
 	found->reads_zero_after_unmap =
 		(data->dlfeat & NVME_DLFEAT_READS_ZERO_MASK) == NVME_DLFEAT_READS_ZERO;
+	vendor_cache_id_decode(data, &found->cache_id);
 	memcpy(found->nguid.bytes, data->nguid, sizeof(data->nguid));
 	found->has_uuid = false;
 	return 0;

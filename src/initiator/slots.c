@@ -12,6 +12,8 @@
  */
 #include "initiator/queue_impl.h"
 
+#include "base/planted.h"
+
 #define NS_PER_MS 1000000ull
 
 static struct io_request *request_of(struct initiator_command *command)
@@ -209,7 +211,7 @@ static void io_command_done(struct initiator_queue *queue, struct io_request *re
 	ASSERT(request->left_blocks > 0 || list_is_empty(&request->command.link) ||
 	       request->is_restarting);
 	request->commands_out--;
-	if (request->first_failure == IO_OK)
+	if (request->first_failure == IO_OK && !PLANTED(FAILURE_SWALLOWED))
 		request->first_failure = status;
 	if (status != IO_OK && !list_is_empty(&request->command.link)) {
 		request->left_blocks = 0; /* the rest is not worth sending */
@@ -303,6 +305,7 @@ void queue_slot_answer(struct initiator_queue *queue, struct queue_slot *slot)
 	ASSERT(queue->receive.slot != slot);
 	slot->state = SLOT_ANSWERED;
 	slot->r2t_count = 0; /* the controller wants no more of it */
+	REACHED_IF(slot->is_in_batch, "initiator_answered_while_it_sends");
 	if (slot->is_in_batch || queue->send.current == slot)
 		return; /* queue_slot_sent() finishes it */
 	list_remove(&slot->link);
@@ -514,6 +517,7 @@ void queue_waiting_expire(struct initiator_queue *queue, uint64_t now_ns)
 		struct initiator_command *command =
 			list_entry(node, struct initiator_command, link);
 
+		REACHED_IF(!is_gone && command->deadline_ns <= now_ns, "initiator_wait_expired");
 		if (is_gone || command->deadline_ns <= now_ns)
 			waiting_fail(queue, command, is_gone ? IO_DEVICE_GONE : status);
 	}
@@ -527,6 +531,12 @@ void queue_submit(struct initiator_queue *queue, struct initiator_command *comma
 	list_init(&command->link);
 	if (command->io != NULL)
 		io_begin(command->io);
+	if (PLANTED(FLUSH_NOT_SENT) && command->io != NULL && command->io->type == IO_FLUSH) {
+		bdev_io_done(command->io, IO_OK);
+		return;
+	}
+	REACHED_IF(command->io != NULL && queue->step != QUEUE_LIVE,
+		   "initiator_io_waits_for_connection");
 	if (queue->waiting_count >= INITIATOR_WAITING_COUNT_MAX) {
 		if (command->io != NULL)
 			bdev_io_done(command->io, IO_NOT_READY);
@@ -555,6 +565,19 @@ void queue_submit_now(struct initiator_queue *queue, struct initiator_command *c
 	slot_start(queue, command);
 }
 
+bool queue_slot_forget(struct initiator_queue *queue, struct queue_slot *slot)
+{
+	struct initiator_command *command = slot->command;
+
+	if (slot->state != SLOT_ACTIVE || slot->is_in_batch || queue->send.current == slot ||
+	    queue->receive.slot == slot || command->io == NULL)
+		return false;
+	list_remove(&slot->link);
+	slot_release(queue, slot);
+	io_command_done(queue, request_of(command), IO_TIMED_OUT);
+	return true;
+}
+
 /* A command whose connection is gone. */
 static void slot_lose(struct initiator_queue *queue, struct queue_slot *slot)
 {
@@ -579,6 +602,7 @@ static void slot_lose(struct initiator_queue *queue, struct queue_slot *slot)
 	ASSERT(request->commands_out > 0);
 	if (queue->shared->options->is_retrying && request->first_failure == IO_OK &&
 	    !atomic_load_explicit(&queue->shared->is_gone, memory_order_acquire)) {
+		REACHED("initiator_repeats_an_io");
 		request->is_restarting = true;
 		status = IO_OK;
 	}

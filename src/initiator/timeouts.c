@@ -12,6 +12,8 @@
  */
 #include "initiator/queue_impl.h"
 
+#include "base/planted.h"
+
 #include <errno.h>
 
 #define NS_PER_MS   1000000ull
@@ -67,6 +69,7 @@ static void slot_expire(struct initiator_queue *queue, struct queue_slot *slot, 
 	ASSERT(slot->state != SLOT_FREE && slot->deadline_ns <= now_ns);
 	ASSERT(slot->command->timeout_ms != TIMEOUT_NEVER_MS);
 	if (queue->is_admin || slot->is_timed_out || queue->step != QUEUE_LIVE) {
+		REACHED("initiator_gives_up_a_connection");
 		slot->is_timed_out = true;
 		log_error(options->log,
 			  "initiator %s: queue %u: a command was not answered in time; the "
@@ -80,6 +83,9 @@ static void slot_expire(struct initiator_queue *queue, struct queue_slot *slot, 
 	atomic_fetch_add(&queue->shared->timeout_count, 1);
 	ASSERT(queue->abort != NULL);
 	ASSERT(slot->deadline_ns > now_ns && queue->timed_count > 0);
+	if (PLANTED(TIMEOUT_WITHOUT_ABORT) && queue_slot_forget(queue, slot))
+		return;
+	REACHED("initiator_aborts_a_command");
 	queue->abort(queue, slot->cid);
 }
 

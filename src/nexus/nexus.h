@@ -10,6 +10,7 @@
  *  2. A read is served only by a child that the durable record calls healthy.
  *  3. The last healthy child is never recorded as lost, whatever fails.
  *  4. Writes that overlap reach all children in one order.
+ *  5. Before the record gives a child up, those it goes on with hold durably what was answered.
  */
 #ifndef NEXUS_NEXUS_H
 #define NEXUS_NEXUS_H
@@ -143,9 +144,9 @@ struct nexus_options {
 	/*
 	 * The record found under the key, NULL when there is none. Children that it calls
 	 * unhealthy, or does not know, start out of sync and are rebuilt. If it was not a clean
-	 * shutdown and several children are healthy, they may differ in writes that were in
-	 * flight: the first of them in the order of child_uris is the source, the others are
-	 * rebuilt. Without a record all children are trusted.
+	 * shutdown and several children are healthy, they may differ: the first of them in the
+	 * order of child_uris that has kept its cache is the source, else the first; the others
+	 * are rebuilt. Without a record all children are trusted.
 	 */
 	const struct nexus_record *stored_record;
 };
@@ -182,7 +183,7 @@ struct nexus_info {
 	uint64_t block_count;
 	uint32_t block_bytes;
 	uint32_t rebuild_count; /* live jobs */
-	bool is_fenced;		/* another owner was seen: it stopped itself */
+	bool is_fenced;		/* it stopped itself, @reason says why */
 	/* Wall time since when a change of membership waits for the store; 0: none does. */
 	uint64_t record_waits_since_ns;
 	char reason[ERROR_TEXT_BYTES]; /* why it is not ONLINE and what would help; "" if it is */

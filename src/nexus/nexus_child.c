@@ -10,6 +10,7 @@
 #include "nexus/nexus_impl.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <errno.h>
 
@@ -43,21 +44,26 @@ void nexus_child_set_phase(struct nexus_child *child, enum child_phase phase)
 	ASSERT_SLOW(nexus_masks_are_consistent(nexus));
 }
 
-/* Keeps the map if it is about this very device. */
-static int child_take_map(struct nexus_child *child, bool is_in_sync)
+/* What it missed is known: the map is about this very device. */
+static bool child_has_own_map(const struct nexus_child *child)
 {
-	struct nexus *nexus = child->nexus;
-	bool is_same = child->stale != NULL && !uuid_is_nil(&child->device_uuid) &&
-		       uuid_is_equal(&child->device_uuid, &child->bdev->uuid) &&
-		       bitmap_bit_count(child->stale) == nexus->segment_count;
+	ASSERT(child->nexus->segment_count > 0);
+	return child->stale != NULL && !uuid_is_nil(&child->device_uuid) &&
+	       uuid_is_equal(&child->device_uuid, &child->bdev->uuid) &&
+	       bitmap_bit_count(child->stale) == child->nexus->segment_count;
+}
 
-	ASSERT(child->channel == NULL);
-	ASSERT(nexus->segment_count > 0);
-	if (is_same && !is_in_sync)
-		return 0;
+static void child_forget_map(struct nexus_child *child)
+{
 	bitmap_destroy(child->stale);
 	child->stale = NULL;
-	if (bitmap_create(nexus->segment_count, &child->stale) < 0)
+}
+
+static int child_make_map(struct nexus_child *child, bool is_in_sync)
+{
+	ASSERT(child->channel == NULL);
+	child_forget_map(child);
+	if (bitmap_create(child->nexus->segment_count, &child->stale) < 0)
 		return -ENOMEM;
 	child->device_uuid = child->bdev->uuid;
 	if (!is_in_sync)
@@ -67,19 +73,25 @@ static int child_take_map(struct nexus_child *child, bool is_in_sync)
 
 int nexus_child_open(struct nexus_child *child, bool is_in_sync)
 {
+	bool is_map_kept = !is_in_sync && child_has_own_map(child);
 	int rc;
 
+	REACHED_IF(is_map_kept, "child_returns_with_its_map");
 	ASSERT(child->is_claimed);
 	ASSERT(child->bdev->block_bytes == child->nexus->block_bytes);
 	ASSERT(child->channel == NULL);
 	ASSERT(child->bdev != NULL);
 	ASSERT(child->phase == CHILD_EMPTY || child->phase == CHILD_FAULTED);
-	rc = child_take_map(child, is_in_sync);
+	rc = is_map_kept ? 0 : child_make_map(child, is_in_sync);
 	if (rc < 0)
 		return rc;
 	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
-	if (rc < 0)
+	if (rc < 0) {
+		/* A map made for this opening says nothing about what the child has missed. */
+		if (!is_map_kept)
+			child_forget_map(child);
 		return rc;
+	}
 	ASSERT(child->job == NULL);
 	ASSERT(child->job_stop_waiter == NULL);
 	ASSERT(!is_in_sync || bitmap_set_count(child->stale) == 0);
@@ -89,6 +101,7 @@ int nexus_child_open(struct nexus_child *child, bool is_in_sync)
 	child->is_leaving = false;
 	child->latency_ns = 0;
 	child->joined_change = 0;
+	child->flush.change_flushed = 0;
 	child->is_wanted_healthy = is_in_sync;
 	child->reason = is_in_sync ? NEXUS_REASON_NONE : NEXUS_REASON_OUT_OF_SYNC;
 	nexus_child_set_phase(child, is_in_sync ? CHILD_IN_SYNC : CHILD_STALE);
@@ -135,6 +148,8 @@ enum nexus_child_reason nexus_child_reason_of(enum io_status status)
 bool nexus_child_is_last(const struct nexus_child *child)
 {
 	ASSERT((child->nexus->mask[child->phase] & CHILD_BIT(child->slot)) != 0);
+	if (PLANTED(LAST_CHILD_DROPPED))
+		return false;
 	return child->phase == CHILD_IN_SYNC &&
 	       child->nexus->mask[CHILD_IN_SYNC] == CHILD_BIT(child->slot);
 }
@@ -145,7 +160,8 @@ static void child_leave_service(struct nexus_child *child)
 	ASSERT(bitmap_bit_count(child->stale) == child->nexus->segment_count);
 	ASSERT(child->phase == CHILD_IN_SYNC || child->phase == CHILD_SYNCING);
 	ASSERT(child->stale != NULL);
-	nexus_recent_add_to(child->nexus, child->stale);
+	if (!PLANTED(UNFLUSHED_NOT_REMEMBERED))
+		nexus_recent_add_to(child->nexus, child->stale);
 }
 
 static void child_lose(struct nexus_child *child)
@@ -158,7 +174,7 @@ static void child_lose(struct nexus_child *child)
 	child_leave_service(child);
 	child->is_wanted_healthy = false;
 	nexus_child_set_phase(child, CHILD_LOSING);
-	child->lost_change = membership_change(child->nexus);
+	child->lost_change = membership_change_lost(child->nexus);
 	nexus_rebuild_leave_source(child);
 	ASSERT(child->lost_change > child->nexus->membership.change_durable);
 	ASSERT(child->nexus->mask[CHILD_IN_SYNC] != 0);
@@ -174,8 +190,9 @@ static void child_fail_rebuild(struct nexus_child *child)
 	nexus_child_set_phase(child, CHILD_FAULTED);
 	child->joined_change = 0;
 	if (child->is_wanted_healthy) { /* its good news is on the way to the store */
+		REACHED("child_lost_while_its_return_is_recorded");
 		child->is_wanted_healthy = false;
-		child->lost_change = membership_change(child->nexus);
+		child->lost_change = membership_change_lost(child->nexus);
 	}
 	nexus_child_close_later(child);
 	ASSERT(!child->is_wanted_healthy);
@@ -240,8 +257,14 @@ void nexus_child_removed(struct nexus_child *child)
 void nexus_child_interrupted(struct nexus_child *child)
 {
 	child->was_interrupted = true;
-	if (child->phase == CHILD_EMPTY || child->channel == NULL || nexus_child_is_last(child))
+	if (PLANTED(INTERRUPTION_IGNORED))
 		return;
+	if (child->phase == CHILD_EMPTY || child->channel == NULL)
+		return;
+	if (nexus_child_is_last(child)) {
+		nexus_rebuild_source_interrupted(child);
+		return;
+	}
 	REACHED("nexus_child_interrupted");
 	nexus_child_fault(child, NEXUS_REASON_ADMIN_FAILED);
 }

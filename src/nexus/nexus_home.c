@@ -13,6 +13,7 @@
 #include "nexus/nexus_impl.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <errno.h>
 #include <string.h>
@@ -40,7 +41,9 @@ static enum op_flow home_check_serving(struct nexus_request *request)
 	if (nexus->is_fenced || nexus->is_stopping || nexus->is_stopped)
 		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
 				   "nexus %s is %s: destroy it, or create it anew", nexus->name,
-				   nexus->is_fenced ? "fenced off by another owner" : "shut down");
+				   nexus->is_orphaned ? "stopped, which copy is the best is open"
+				   : nexus->is_fenced ? "fenced off by another owner"
+						      : "shut down");
 	return OP_NEXT;
 }
 
@@ -101,9 +104,11 @@ static enum op_flow home_recorded(struct nexus_request *request)
 				   nexus->name);
 		break;
 	case RECORD_WAIT_FENCED:
-		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION,
-				   "nexus %s is fenced off by another owner: destroy it",
-				   nexus->name);
+		nexus_request_fail(request, NEXUS_ERROR_PRECONDITION, "nexus %s is %s", nexus->name,
+				   nexus->is_orphaned
+					   ? "stopped, which copy is the best is open: destroy it, "
+					     "and create it anew with all copies"
+					   : "fenced off by another owner: destroy it");
 		break;
 	}
 	return OP_NEXT;
@@ -134,6 +139,15 @@ static enum op_flow home_child_leave_source(struct nexus_request *request)
 		op_wait(&request->work.home_op);
 		target->job_stop_waiter = &request->work.home_op;
 	}
+	return op_join(&request->work.home_op);
+}
+
+/* The channel may be in use for the flush of one who was to stay. */
+static enum op_flow home_child_flushed(struct nexus_request *request)
+{
+	ASSERT(op_is_idle(&request->work.home_op));
+	op_wait(&request->work.home_op);
+	nexus_flush_wait(request_child(request), &request->work.home_op);
 	return op_join(&request->work.home_op);
 }
 
@@ -236,6 +250,8 @@ static enum op_flow home_create_flush(struct nexus_request *request)
 		struct bdev_io *io = &nexus->flush_io[slot];
 
 		*io = (struct bdev_io){.parent = &request->work.home_op, .type = IO_FLUSH};
+		if (PLANTED(ACTIVATION_NOT_FLUSHED))
+			continue;
 		op_wait(&request->work.home_op);
 		bdev_submit(nexus->children[slot].channel, io);
 	}
@@ -450,8 +466,9 @@ static enum op_flow home_remove_leave(struct nexus_request *request)
 	struct nexus_child *child = request_child(request);
 
 	ASSERT(child->job == NULL);
-	ASSERT(!child->is_leaving);
 	ASSERT(!nexus_child_is_last(child));
+	/* Is leaving already: the store did not take it in time, and the request was repeated. */
+	ASSERT(!child->is_leaving || child->phase == CHILD_LOSING || child->phase == CHILD_FAULTED);
 	nexus_child_fault(child, NEXUS_REASON_BY_CLIENT);
 	child->is_leaving = true;
 	membership_change(request->work.nexus);
@@ -567,6 +584,7 @@ static int online_return(struct nexus_child *child)
 	ASSERT(child->is_gone);
 	ASSERT(child->channel == NULL);
 	ASSERT(child->phase == CHILD_IN_SYNC);
+	REACHED("last_child_came_back");
 	if (!uuid_is_equal(&child->device_uuid, &child->bdev->uuid))
 		return -ENXIO;
 	rc = bdev_channel_open(child->bdev, child->nexus->home, &child->channel);
@@ -804,7 +822,7 @@ static enum op_flow home_info(struct nexus_request *request)
 	return OP_NEXT;
 }
 
-#define HOME_STEPS_MAX 12
+#define HOME_STEPS_MAX 13
 
 static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
 	[REQUEST_CREATE] = {home_create_open, home_create_flush, home_create_flushed, home_record,
@@ -819,16 +837,18 @@ static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
 			 home_pause, home_rebuild_try},
 	[REQUEST_REMOVE] = {home_check_serving, home_remove_check, home_last_check,
 			    home_child_stop_job, home_last_check, home_remove_leave, home_record,
-			    home_recorded, home_child_leave_source, home_drain, home_child_close,
-			    home_remove_end},
+			    home_recorded, home_child_leave_source, home_drain, home_child_flushed,
+			    home_child_close, home_remove_end},
 	[REQUEST_OFFLINE] = {home_check_serving, home_last_check, home_child_stop_job,
 			     home_last_check, home_offline, home_record, home_recorded,
-			     home_child_leave_source, home_drain, home_child_close},
+			     home_child_leave_source, home_drain, home_child_flushed,
+			     home_child_close},
 	[REQUEST_ONLINE_CHECK] = {home_check_serving, home_online_check, home_child_stop_job,
-				  home_child_leave_source, home_drain, home_child_close},
+				  home_child_leave_source, home_drain, home_child_flushed,
+				  home_child_close},
 	[REQUEST_ONLINE] = {home_check_serving, home_online_open, home_pause, home_rebuild_try},
 	[REQUEST_CLOSE] = {home_close_check, home_child_stop_job, home_child_leave_source,
-			   home_drain, home_child_close},
+			   home_drain, home_child_flushed, home_child_close},
 	[REQUEST_RESIZE] = {home_check_serving, home_jobs_stop, home_pause, home_resize,
 			    home_jobs_restart},
 	[REQUEST_REBUILD_START] = {home_check_serving, home_rebuild_check, home_pause,

@@ -56,7 +56,20 @@ struct record_waiter {
 	struct list_node link;
 };
 
-enum record_step { RECORD_IDLE, RECORD_STORE, RECORD_JUDGE, RECORD_BACKOFF };
+enum record_step {
+	RECORD_IDLE,
+	RECORD_FLUSH, /* what the record will call healthy, after a loss */
+	RECORD_STORE,
+	RECORD_JUDGE,
+	RECORD_BACKOFF,
+};
+
+/* What main says of a record that is to give somebody up. */
+enum record_verdict {
+	RECORD_GOOD,
+	RECORD_EARLY, /* whether those who stay have kept their caches is not known by now */
+	RECORD_VOID,  /* they have not; who leaves may be the better one */
+};
 
 /* The one writer of the record. (home, but for main_op and io while a store is out) */
 struct membership {
@@ -65,18 +78,35 @@ struct membership {
 	uint64_t change_last;	  /* changes of what should be recorded */
 	uint64_t change_composed; /* in the record that is out */
 	uint64_t change_durable;
+	uint64_t change_lost; /* the last one that gives a child up; 0: none yet */
 	uint64_t sequence;
 	bool is_clean_wanted;
 	bool is_stopped; /* no more stores are begun */
 	struct op *stop_waiter;
 	uint64_t backoff_ns;
 	uint64_t waits_since_wall_ns;
-	struct list_node waiters; /* arrival order, which is that of deadlines */
+	struct list_node waiters;   /* arrival order, which is that of deadlines */
+	uint64_t flush_deadline_ns; /* 0: nothing is missing */
+	struct reactor_timer flush_timer;
 	struct reactor_timer backoff_timer;
 	struct reactor_timer deadline_timer;
 	struct reactor_call call;
 	struct op main_op;
 	struct nexus_record_io io;
+	/* of the record that is out */
+	bool is_loss;	  /* gives somebody up */
+	uint32_t joining; /* slots that it calls healthy for the first time */
+	enum record_verdict verdict;
+};
+
+/* Of one child, before a loss of another one is recorded. (home) */
+struct child_flush {
+	struct op op;
+	struct bdev_io io;
+	bool is_out;
+	uint64_t change;	 /* losses that it covers when it has succeeded */
+	uint64_t change_flushed; /* losses that are covered */
+	struct op *waiter;	 /* gets one op_done() when none is out */
 };
 
 struct nexus_child {
@@ -103,6 +133,7 @@ struct nexus_child {
 	uint64_t fault_wall_ns;
 	struct bdev_channel *channel;
 	uint64_t latency_ns; /* moving average of reads; 0: not yet known */
+	struct child_flush flush;
 	struct bitmap *stale;
 	struct uuid device_uuid; /* that the map is about */
 	struct rebuild_job *job;
@@ -110,6 +141,7 @@ struct nexus_child {
 	uint32_t job_source;
 	bool is_job_restarted;	/* with another source, when the present one has ended */
 	bool is_job_paused;	/* ... and then rests again */
+	bool is_job_redone;	/* its source may have lost what was copied */
 	uint32_t sources_tried; /* that failed without progress since */
 	bool is_job_stop_asked; /* it ends for good, whatever its end is */
 	struct op *job_stop_waiter;
@@ -122,6 +154,7 @@ struct nexus_child {
 	_Atomic bool is_close_sent;
 	struct reactor_message close_message;
 	/* (main) */
+	struct uuid cache_id; /* as recorded last */
 	struct nexus_request close_request;
 	bool is_close_queued;
 	bool is_close_again;
@@ -142,9 +175,10 @@ struct settle {
 	struct block_range range;
 	uint32_t source_mask; /* candidates, tried in order; the first that can be read is it */
 	uint32_t target_mask;
-	uint32_t source;      /* when done */
-	uint32_t failed_mask; /* when done: could not be made equal to the source */
-	struct range_lock lock;
+	uint32_t source;	 /* when done */
+	uint32_t failed_mask;	 /* when done: could not be made equal to the source */
+	struct range_lock *lock; /* @own_lock, or the caller's, granted */
+	struct range_lock own_lock;
 	uint64_t done_blocks;
 	uint32_t target_left; /* of this piece */
 	uint32_t target;
@@ -163,7 +197,6 @@ struct nexus_io {
 	bool is_locked;
 	uint32_t generation; /* for drains */
 	uint32_t asked;
-	uint32_t missed; /* were not asked */
 	uint32_t failed;
 	uint32_t tried;	  /* reads */
 	uint32_t damaged; /* reads: answered with a medium or integrity error */
@@ -251,9 +284,10 @@ struct nexus {
 	uint64_t block_count;
 	uint32_t block_bytes;
 	/* (home) */
-	bool is_stopping; /* shutting down: I/O is answered IO_NOT_READY */
-	bool is_stopped;  /* shut down */
-	bool is_fenced;
+	bool is_stopping;		  /* shutting down: I/O is answered IO_NOT_READY */
+	bool is_stopped;		  /* shut down */
+	bool is_fenced;			  /* it has stopped itself */
+	bool is_orphaned;		  /* ... since the copies left have lost their power */
 	uint32_t mask[CHILD_PHASE_COUNT]; /* slots by phase */
 	struct slab *io_slab;
 	struct list_node io_waiting;
@@ -349,12 +383,31 @@ int nexus_map_grow(const struct bitmap *map, uint64_t bit_count, bool is_new_set
 void membership_init(struct nexus *nexus, uint64_t sequence);
 /** Something that the record says has changed. Return: the change to wait for. */
 uint64_t membership_change(struct nexus *nexus);
+/** The same when a child is given up: the others are flushed before that is recorded. */
+uint64_t membership_change_lost(struct nexus *nexus);
 /** op_done(@waiter->parent) once @waiter->change is durable, late, or void. op_wait() before. */
 void membership_wait(struct nexus *nexus, struct record_waiter *waiter);
 /** The nexus stops itself: nothing more is recorded or answered as done. */
 void nexus_fence_self(struct nexus *nexus, const char *why);
+/**
+ * The same when which copy is the best is open: the record tells which of them count and which life
+ * of its cache each is to have, so the next activation chooses rightly.
+ */
+void nexus_stop_self(struct nexus *nexus, const char *why);
 /** No store is begun any more; op_done(@parent) when none is out. op_wait() before. */
 void membership_stop(struct nexus *nexus, struct op *parent);
+
+/* nexus_flush.c (home) */
+void nexus_flush_init(struct nexus *nexus);
+/**
+ * Whether a record may be composed: those it will call healthy are durable. Else flushes what is
+ * missing and wakes the membership's op when it is worth asking again.
+ */
+bool nexus_flush_is_over(struct nexus *nexus);
+/** No more is begun. */
+void nexus_flush_stop(struct nexus *nexus);
+/** op_done(@parent) when no flush of @child is out. op_wait() before. */
+void nexus_flush_wait(struct nexus_child *child, struct op *parent);
 
 /* nexus_child.c (home) */
 void nexus_child_set_phase(struct nexus_child *child, enum child_phase phase);
@@ -383,9 +436,15 @@ int nexus_rebuild_begin(struct nexus_child *child) __attribute__((warn_unused_re
 void nexus_rebuild_stop(struct nexus_child *child, struct op *parent);
 /** Jobs that read from @source go on with another one. */
 void nexus_rebuild_leave_source(struct nexus_child *source);
+/** The last child in sync may have lost what it did not flush: its copies are brought level anew.
+ */
+void nexus_rebuild_source_interrupted(struct nexus_child *source);
 
 /* nexus_settle.c (home) */
-/** Fill range, source_mask, target_mask, parent; op_wait(parent) before. */
+/**
+ * Fill range, source_mask, target_mask, parent, and lock: the caller's exclusive hold of the range
+ * that it keeps until the answer, or NULL. op_wait(parent) before.
+ */
 void nexus_settle_submit(struct nexus *nexus, struct settle *settle);
 /** op_done(@waiter->parent) when the area is the caller's. op_wait() before. */
 void nexus_area_acquire(struct nexus *nexus, struct area_waiter *waiter);
@@ -410,6 +469,10 @@ void nexus_compare_run(struct op *op);
 
 /* nexus_home.c: the part of a request on the home reactor. */
 void nexus_home_call(struct reactor_call *call);
+
+/* nexus_trust.c (main) */
+/** Slots that begin in sync; 0: @record, NULL if there is none, calls no named child healthy. */
+uint32_t nexus_trust(struct nexus *nexus, const struct nexus_record *record);
 
 /* nexus_main.c (main) */
 enum request_kind {

@@ -64,7 +64,6 @@ static void io_start(struct nexus *nexus, struct bdev_io *io)
 	nio->is_locked = false;
 	nio->generation = nexus->generation;
 	nio->asked = 0;
-	nio->missed = 0;
 	nio->failed = 0;
 	nio->tried = 0;
 	nio->damaged = 0;
@@ -87,6 +86,7 @@ static void nexus_bdev_submit(struct bdev_channel *channel, struct bdev_io *io)
 		return;
 	}
 	if (!list_is_empty(&nexus->io_waiting) || !nexus_may_start(nexus)) {
+		REACHED("nexus_io_waits_its_turn");
 		list_push_back(&nexus->io_waiting, &io->link);
 		return;
 	}
@@ -174,6 +174,7 @@ void nexus_io_drain(struct nexus *nexus, struct drain *drain, struct op *parent)
 	drain->generation = DRAIN_ALL;
 	list_init(&drain->link);
 	if (nexus->pause_count == 0 && nexus->active[1 - nexus->generation] == 0) {
+		REACHED("nexus_io_drains_by_generation");
 		drain->generation = nexus->generation;
 		nexus->generation = 1 - nexus->generation;
 		ASSERT(nexus->active[nexus->generation] == 0);

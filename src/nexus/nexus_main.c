@@ -13,6 +13,8 @@
  */
 #include "nexus/nexus_impl.h"
 
+#include "base/planted.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -271,10 +273,6 @@ static enum op_flow main_create_take(struct nexus_request *request)
 	return OP_NEXT;
 }
 
-/*
- * Who begins in sync. Without a record: all. With one: those it calls healthy; but after an
- * unclean end they may differ in what was in flight, so only the first of them is believed.
- */
 static enum op_flow main_create_trust(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
@@ -282,18 +280,9 @@ static enum op_flow main_create_trust(struct nexus_request *request)
 
 	ASSERT(request->work.kind == REQUEST_CREATE);
 	ASSERT(request->result == NEXUS_DONE);
-	nexus->turn.in_sync = 0;
-	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
-		const struct nexus_child *child = nexus_child_at(nexus, slot);
-
-		if (!child->is_used)
-			continue;
-		if (record != NULL && !nexus_record_is_healthy(record, &child->uuid))
-			continue;
-		if (record != NULL && !record->is_clean_shutdown && nexus->turn.in_sync != 0)
-			continue;
-		nexus->turn.in_sync |= CHILD_BIT(slot);
-	}
+	if (PLANTED(STALE_CHILD_TRUSTED))
+		record = NULL;
+	nexus->turn.in_sync = nexus_trust(nexus, record);
 	if (nexus->turn.in_sync == 0)
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
 				   "no child of nexus %s holds all of its data according to the "

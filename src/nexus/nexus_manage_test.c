@@ -370,6 +370,28 @@ static void destruction_does_not_wait_for_a_store_that_is_away(void **state)
 	volume_end(volume);
 }
 
+static void a_removal_that_the_store_did_not_take_is_repeated(void **state)
+{
+	struct volume *volume = volume_begin(state);
+
+	volume->record_wait_ns = 20000000;
+	volume_create(volume, 2);
+	volume->recorder.answer = NEXUS_RECORD_FAILED;
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit),
+			 NEXUS_ERROR_INTERNAL);
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit),
+			 NEXUS_ERROR_INTERNAL);
+	assert_int_equal(volume_info(volume)->child_count, 2);
+	volume->recorder.answer = NEXUS_RECORD_OK;
+	while (volume_info(volume)->record_waits_since_ns != 0)
+		; /* it tries again by itself */
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit), NEXUS_DONE);
+	assert_int_equal(volume_info(volume)->child_count, 1);
+	assert_int_equal(volume_record(volume)->child_count, 1);
+	volume_destroy(volume);
+	volume_end(volume);
+}
+
 static void children_are_added_removed_and_refused_as_promised(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -536,6 +558,7 @@ int main(void)
 		RULE(nexus_in_use_is_not_destroyed),
 		RULE(destruction_through_the_registry_is_the_same),
 		RULE(destruction_does_not_wait_for_a_store_that_is_away),
+		RULE(a_removal_that_the_store_did_not_take_is_repeated),
 		RULE(children_are_added_removed_and_refused_as_promised),
 		RULE(size_only_grows_and_only_when_every_child_has_grown),
 		RULE(remote_children_are_fenced_before_they_are_used),

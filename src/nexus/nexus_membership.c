@@ -5,8 +5,10 @@
  * present state, stores it, and whoever waited for a change that it contains goes on. Changes that
  * come while a store is out go into the next record together.
  *
- *	IDLE -> STORE -> JUDGE -> IDLE             stored
- *	                 JUDGE -> BACKOFF -> IDLE  the store is away: the next try is composed anew
+ *	IDLE -> FLUSH -> STORE -> JUDGE -> IDLE             stored
+ *	                          JUDGE -> BACKOFF -> IDLE  the store is away: composed anew
+ *
+ * FLUSH: when a child is given up, those that stay are made durable first (nexus_flush.c).
  *
  * Invariants:
  *  1. One store is out at a time; sequence numbers grow with every store.
@@ -15,8 +17,13 @@
  *     child healthy is composed, and cleared only when one that does not is durable.
  *  4. A child becomes readable after its good news is durable, and is forgotten by writes after
  *     its bad news is.
+ *  5. A record tells, of each healthy child, the life of the cache that holds its writes.
+ *  6. No child is given up while it is known that those who stay have lost their caches, and not
+ *     while that is open: the nexus stops itself, and the next one chooses anew (nexus_trust.c).
  */
 #include "nexus/nexus_impl.h"
+
+#include "base/planted.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -76,6 +83,7 @@ static void waiters_expired(struct reactor_timer *timer)
 		struct record_waiter *waiter = list_entry(node, struct record_waiter, link);
 
 		ASSERT(waiter->change > membership->change_durable);
+		REACHED_IF(waiter->deadline_ns <= now_ns, "record_wait_expired");
 		if (waiter->deadline_ns <= now_ns)
 			waiter_answer(waiter, RECORD_WAIT_EXPIRED);
 	}
@@ -83,6 +91,14 @@ static void waiters_expired(struct reactor_timer *timer)
 }
 
 /* The record. */
+
+static uint64_t record_number(struct membership *membership)
+{
+	ASSERT(membership->sequence < UINT64_MAX);
+	if (!PLANTED(RECORD_SEQUENCE_STANDS) || membership->change_durable == 0)
+		membership->sequence++;
+	return membership->sequence;
+}
 
 static void record_compose(struct nexus *nexus)
 {
@@ -94,8 +110,9 @@ static void record_compose(struct nexus *nexus)
 	ASSERT(!membership->is_stopped);
 	ASSERT(membership->sequence < UINT64_MAX);
 	*record = (struct nexus_record){.epoch = nexus->epoch,
-					.sequence = ++membership->sequence,
-					.is_clean_shutdown = membership->is_clean_wanted};
+					.sequence = record_number(membership),
+					.is_clean_shutdown = membership->is_clean_wanted ||
+							     PLANTED(UNCLEAN_END_TRUSTED)};
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
@@ -104,7 +121,10 @@ static void record_compose(struct nexus *nexus)
 		ASSERT(child->phase != CHILD_IN_SYNC || child->is_wanted_healthy);
 		ASSERT(child->phase != CHILD_LOSING || !child->is_wanted_healthy);
 		record->children[record->child_count++] = (struct nexus_record_child){
-			.uuid = child->uuid, .is_healthy = child->is_wanted_healthy};
+			.uuid = child->uuid,
+			.is_healthy =
+				child->is_wanted_healthy || (PLANTED(LOST_CHILD_RECORDED_HEALTHY) &&
+							     child->phase == CHILD_LOSING)};
 		if (!child->is_wanted_healthy)
 			continue;
 		child->is_maybe_healthy = true;
@@ -113,6 +133,11 @@ static void record_compose(struct nexus *nexus)
 	ASSERT(healthy_count > 0);
 	ASSERT(record->child_count <= NEXUS_CHILDREN_MAX);
 	membership->change_composed = membership->change_last;
+	membership->is_loss = membership->change_lost > membership->change_durable;
+	membership->joining = 0;
+	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot)
+		membership->joining |=
+			nexus->children[slot].joined_change != 0 ? CHILD_BIT(slot) : 0;
 	ASSERT(membership->change_composed > membership->change_durable);
 	if (membership->waits_since_wall_ns == 0)
 		membership->waits_since_wall_ns = os_clock_wall_ns(reactor_os(nexus->home));
@@ -120,12 +145,80 @@ static void record_compose(struct nexus *nexus)
 
 /* On main: hands it to the recorder. */
 
+static struct nexus_record_child *record_entry(struct nexus_record *record,
+					       const struct nexus_child *child)
+{
+	ASSERT(record->child_count <= NEXUS_CHILDREN_MAX);
+	for (uint32_t i = 0; child->is_used && i < record->child_count; i++) {
+		if (record->children[i].is_healthy &&
+		    uuid_is_equal(&record->children[i].uuid, &child->uuid))
+			return &record->children[i];
+	}
+	return NULL;
+}
+
+/*
+ * The lives of caches, which main knows. A connection that was lost since home has composed the
+ * record is not up again yet: its queues are stopped by home, which this call has left before. So
+ * an id is never that of a life in which the child has not held all.
+ */
+static void record_main_fill(struct nexus *nexus)
+{
+	struct nexus_record *record = &nexus->membership.io.record;
+
+	ASSERT(record->child_count > 0);
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+		struct nexus_record_child *entry = record_entry(record, child);
+
+		if (entry != NULL)
+			entry->cache_id =
+				child->bdev != NULL ? child->bdev->cache_id : child->cache_id;
+	}
+}
+
+/*
+ * A loss must not be recorded when those who stay lost their power before they were flushed: who
+ * leaves holds what they lost. They are the last ones then, else they would have left, too.
+ */
+static enum record_verdict record_main_judge(struct nexus *nexus)
+{
+	struct membership *membership = &nexus->membership;
+	bool is_known = true;
+
+	ASSERT(membership->step == RECORD_JUDGE);
+	if (!membership->is_loss)
+		return RECORD_GOOD;
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		const struct nexus_child *child = nexus_child_at(nexus, slot);
+		const struct nexus_record_child *entry =
+			record_entry(&membership->io.record, child);
+
+		if (entry == NULL)
+			continue;
+		if ((membership->joining & CHILD_BIT(slot)) != 0 || uuid_is_nil(&child->cache_id) ||
+		    uuid_is_equal(&entry->cache_id, &child->cache_id))
+			return RECORD_GOOD; /* it cannot tell, or has kept all */
+		is_known &= !uuid_is_nil(&entry->cache_id);
+	}
+	return is_known ? RECORD_VOID : RECORD_EARLY;
+}
+
 static void record_main_run(struct op *op)
 {
 	struct membership *membership = container_of(op, struct membership, main_op);
+	struct nexus *nexus = membership_nexus(membership);
 
 	ASSERT(membership->step == RECORD_JUDGE);
 	ASSERT(op_is_idle(op));
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+		const struct nexus_record_child *entry =
+			record_entry(&membership->io.record, child);
+
+		if (entry != NULL && membership->io.result == NEXUS_RECORD_OK)
+			child->cache_id = entry->cache_id;
+	}
 	reactor_call_finish(&membership->call);
 }
 
@@ -139,12 +232,18 @@ static void record_main_store(struct reactor_call *call)
 	ASSERT(call->target == nexus->main);
 	ASSERT(membership->io.record.child_count > 0);
 	ASSERT(membership->step == RECORD_JUDGE);
+	record_main_fill(nexus);
 	op_init(&membership->main_op, reactor_ready(nexus->main), record_main_run);
 	membership->io.parent = &membership->main_op;
+	membership->io.result = NEXUS_RECORD_FAILED;
+	membership->verdict = record_main_judge(nexus);
 	op_wait(&membership->main_op);
-	recorder->ops->store(recorder, &membership->io);
+	if (membership->verdict == RECORD_GOOD)
+		recorder->ops->store(recorder, &membership->io);
+	else
+		op_done(&membership->main_op);
 	if (op_join(&membership->main_op) == OP_NEXT)
-		reactor_call_finish(call);
+		op_start(&membership->main_op);
 }
 
 static enum op_flow record_store(struct nexus *nexus)
@@ -210,13 +309,59 @@ static void record_stored(struct nexus *nexus)
 	waiters_rearm(membership);
 }
 
+static void membership_give_up(struct nexus *nexus)
+{
+	ASSERT(!nexus->is_fenced);
+	nexus->is_fenced = true;
+	nexus->membership.is_stopped = true;
+	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (child->job != NULL)
+			rebuild_job_abandon(child->job, IO_RESERVATION_CONFLICT);
+	}
+	if (nexus->membership.step == RECORD_FLUSH)
+		op_wake(&nexus->membership.op);
+	waiters_answer_all(&nexus->membership, RECORD_WAIT_FENCED);
+	nexus_io_answer_waiting(nexus);
+	ASSERT(list_is_empty(&nexus->io_waiting));
+}
+
+void nexus_fence_self(struct nexus *nexus, const char *why)
+{
+	if (nexus->is_fenced)
+		return;
+	log_error(nexus->log,
+		  "nexus %s: stops itself, since %s; the host must use the other path, and this "
+		  "nexus should be destroyed",
+		  nexus->name, why);
+	membership_give_up(nexus);
+}
+
+void nexus_stop_self(struct nexus *nexus, const char *why)
+{
+	REACHED("nexus_stopped_by_lost_power");
+	if (nexus->is_fenced)
+		return;
+	nexus->is_orphaned = true;
+	log_error(nexus->log,
+		  "nexus %s: stops itself, since %s; destroy this nexus and create it anew with "
+		  "all of its copies",
+		  nexus->name, why);
+	membership_give_up(nexus);
+	ASSERT(nexus->is_fenced);
+}
+
 static void record_failed(struct nexus *nexus)
 {
 	struct membership *membership = &nexus->membership;
 
 	ASSERT(!membership->is_stopped);
 	ASSERT(!reactor_timer_is_armed(&membership->backoff_timer));
-	if (membership->backoff_ns == 0) {
+	if (membership->verdict == RECORD_EARLY) {
+		REACHED("nexus_record_too_early");
+		membership->backoff_ns = nexus->set->options.record_retry_ns;
+	} else if (membership->backoff_ns == 0) {
 		log_warn(nexus->log,
 			 "nexus %s: record %" PRIu64 " could not be stored; what depends on it "
 			 "waits until the store answers",
@@ -226,7 +371,12 @@ static void record_failed(struct nexus *nexus)
 		   nexus->set->options.record_retry_ns * BACKOFF_FACTOR_MAX) {
 		membership->backoff_ns *= 2;
 	}
-	reactor_timer_start(&membership->backoff_timer, membership->backoff_ns);
+	REACHED("record_tried_again");
+	if (!PLANTED(RECORD_NOT_RETRIED))
+		reactor_timer_start(&membership->backoff_timer, membership->backoff_ns);
+	for_each_child (nexus, PLANTED(LOST_ANSWER_IS_FAILURE) ? nexus->mask[CHILD_SYNCING] : 0,
+			slot)
+		nexus_child_at(nexus, slot)->is_maybe_healthy = false;
 	ASSERT(membership->backoff_ns > 0);
 }
 
@@ -237,7 +387,12 @@ static enum record_step record_judge(struct nexus *nexus)
 	ASSERT(membership->step == RECORD_JUDGE);
 	ASSERT(op_is_idle(&membership->op));
 	ASSERT(membership->change_composed > membership->change_durable);
-	if (membership->io.result == NEXUS_RECORD_OK)
+	if (PLANTED(RECORD_FAILURE_IGNORED) && membership->io.result == NEXUS_RECORD_FAILED)
+		membership->io.result = NEXUS_RECORD_OK;
+	if (membership->verdict == RECORD_VOID)
+		nexus_stop_self(nexus, "the only copy left has lost its power before the loss of "
+				       "another one was recorded, which may hold what it lost");
+	else if (membership->io.result == NEXUS_RECORD_OK)
 		record_stored(nexus);
 	else if (membership->io.result == NEXUS_RECORD_FENCED)
 		nexus_fence_self(nexus, "a newer activation is in the store");
@@ -260,6 +415,16 @@ static void membership_run(struct op *op)
 		switch (membership->step) {
 		case RECORD_IDLE:
 			if (!membership_is_due(membership))
+				return;
+			membership->step = RECORD_FLUSH;
+			break;
+		case RECORD_FLUSH:
+			if (membership->is_stopped) {
+				nexus_flush_stop(nexus);
+				membership->step = RECORD_IDLE;
+				break;
+			}
+			if (!nexus_flush_is_over(nexus))
 				return;
 			membership->step = RECORD_STORE;
 			break;
@@ -296,6 +461,7 @@ void membership_init(struct nexus *nexus, uint64_t sequence)
 	memcpy(membership->io.key, nexus->info_key, sizeof(membership->io.key));
 	list_init(&membership->waiters);
 	op_init(&membership->op, reactor_ready(nexus->home), membership_run);
+	nexus_flush_init(nexus);
 	reactor_timer_init(&membership->backoff_timer, nexus->home, backoff_expired);
 	reactor_timer_init(&membership->deadline_timer, nexus->home, waiters_expired);
 }
@@ -307,10 +473,19 @@ uint64_t membership_change(struct nexus *nexus)
 	ASSERT(membership->change_last < UINT64_MAX);
 	membership->change_last++;
 	/* While a store is out or a back-off runs, their end looks for new changes. */
-	if (membership->step == RECORD_IDLE)
+	if (membership->step == RECORD_IDLE || membership->step == RECORD_FLUSH)
 		op_wake(&membership->op);
 	ASSERT(membership->change_last > membership->change_durable);
 	return membership->change_last;
+}
+
+uint64_t membership_change_lost(struct nexus *nexus)
+{
+	struct membership *membership = &nexus->membership;
+
+	ASSERT(membership->change_lost <= membership->change_last);
+	membership->change_lost = membership_change(nexus);
+	return membership->change_lost;
 }
 
 void membership_wait(struct nexus *nexus, struct record_waiter *waiter)
@@ -335,27 +510,7 @@ void membership_wait(struct nexus *nexus, struct record_waiter *waiter)
 		waiters_rearm(membership);
 }
 
-void nexus_fence_self(struct nexus *nexus, const char *why)
-{
-	if (nexus->is_fenced)
-		return;
-	nexus->is_fenced = true;
-	nexus->membership.is_stopped = true;
-	log_error(nexus->log,
-		  "nexus %s: stops itself, since %s; the host must use the other path, and this "
-		  "nexus should be destroyed",
-		  nexus->name, why);
-	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot) {
-		struct nexus_child *child = nexus_child_at(nexus, slot);
-
-		if (child->job != NULL)
-			rebuild_job_abandon(child->job, IO_RESERVATION_CONFLICT);
-	}
-	waiters_answer_all(&nexus->membership, RECORD_WAIT_FENCED);
-	nexus_io_answer_waiting(nexus);
-	ASSERT(list_is_empty(&nexus->io_waiting));
-}
-
+/* Answers all that waits; from now on everything gets IO_NOT_READY. */
 void membership_stop(struct nexus *nexus, struct op *parent)
 {
 	struct membership *membership = &nexus->membership;
@@ -367,6 +522,14 @@ void membership_stop(struct nexus *nexus, struct op *parent)
 	if (membership->step == RECORD_BACKOFF) {
 		reactor_timer_stop(&membership->backoff_timer);
 		membership->step = RECORD_IDLE;
+	}
+	if (membership->step == RECORD_FLUSH) {
+		nexus_flush_stop(nexus);
+		membership->step = RECORD_IDLE;
+	}
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		op_wait(parent);
+		nexus_flush_wait(nexus_child_at(nexus, slot), parent);
 	}
 	if (membership->step == RECORD_IDLE) {
 		ASSERT(!reactor_timer_is_armed(&membership->backoff_timer));

@@ -4,18 +4,21 @@
  * Goal: to find an order of events that breaks a promise of nexus.h. A seed makes a schedule: a
  * volume of three or four children; racing writes, zeroings, reads and flushes; children that fail,
  * fail after they have written, or hold what they got; a store that is late or refuses; children
- * that go offline, come back, and are rebuilt.
+ * that go offline, come back, and are rebuilt; machines of children that lose their power, and with
+ * it what they answered and did not flush; an end without warning, and a new beginning from the
+ * record.
  *
  * The model keeps, for every cell of blocks, all values that it may hold: that of a write leaves
  * when a write that began after its end was answered as done. Checked all the time:
- *  1. Whoever the durable record calls healthy holds an allowed value in every cell.
+ *  1. Whoever the durable record calls healthy, and has not lost its power since, holds an allowed
+ *     value in every cell.
  *  2. A read returns a value that was allowed at some time between its start and its end.
+ * When no copy that counts has kept its power, values that were overwritten are allowed again, but
+ * for what an answered flush made durable, or was answered before the record gave a child up.
  * And at the end, when faults have stopped: every child comes level, all copies are the same in
  * every byte, and a nexus created anew from the record serves the same.
  */
-#include "nexus/nexus_test_fixture.h"
-
-#include "base/prng.h"
+#include "nexus/test_cached_disk.h"
 
 #define SCHEDULES   600
 #define STEPS	    120
@@ -25,6 +28,7 @@
 #define VALUES_MAX  160
 #define IOS_MAX	    8
 #define NEVER	    UINT64_MAX
+#define CACHED	    3 /* of the children have a volatile cache */
 
 struct cell_value {
 	uint8_t byte;
@@ -59,6 +63,13 @@ struct model {
 	struct waiter waiter;
 	char uri[128];
 	uint64_t writes_done;
+	/* of power */
+	struct cached_disk disks[CACHED];
+	struct uuid hidden_id[CACHED]; /* not known yet: the link is down */
+	struct nexus_record record;    /* as seen last */
+	bool is_unflushed;	       /* ... and of the next one */
+	uint64_t durable;	       /* what ended by then is durable on those who count */
+	uint64_t doubted;	       /* what began by then is not counted on */
 };
 
 /* Time goes by with every look at the clock, so that a seed is the same schedule every time. */
@@ -89,6 +100,8 @@ static void cell_begin(struct model *model, uint32_t cell, uint8_t byte)
 static void cell_end(struct model *model, const struct model_io *io, bool is_done)
 {
 	struct cell *cell = &model->cells[io->cell];
+
+	is_done &= io->begun > model->doubted;
 
 	for (uint32_t i = 0; i < cell->count; i++) {
 		struct cell_value *value = &cell->values[i];
@@ -132,10 +145,70 @@ static uint8_t model_peek(struct model *model, uint32_t child, uint32_t cell)
 	return bytes[0];
 }
 
+static bool model_counts(struct model *model, uint32_t child)
+{
+	const struct nexus_record *record = volume_record(model->volume);
+	const struct nexus_record_child *recorded;
+	char text[64];
+	struct uuid uuid;
+
+	snprintf(text, sizeof(text), "00000000-0000-4000-8000-00000000000%u", child);
+	assert_true(uuid_parse(text, &uuid));
+	recorded = nexus_record_find(record, &uuid);
+	return recorded != NULL && recorded->is_healthy &&
+	       uuid_is_equal(&recorded->cache_id, &model->volume->disks[child]->cache_id);
+}
+
+/* No copy that counts has kept its power: what was not durable may be gone. */
+static void model_doubt(struct model *model)
+{
+	for (uint32_t child = 0; child < model->child_count; child++) {
+		if (model_counts(model, child))
+			return;
+	}
+	model->doubted = ++model->clock;
+	for (uint32_t cell = 0; cell < CELLS; cell++) {
+		for (uint32_t i = 0; i < model->cells[cell].count; i++) {
+			struct cell_value *value = &model->cells[cell].values[i];
+
+			if (value->removed != NEVER && value->removed > model->durable)
+				value->removed = NEVER;
+		}
+	}
+}
+
+/* The nexus says when it gives a child up though those who stay could not be flushed. */
+static void model_log(struct log *log, const char *line)
+{
+	struct model *model = log->user;
+
+	model->is_unflushed |= strstr(line, "could not be flushed") != NULL;
+}
+
+/* Before the answers of the same turn are seen. */
+static void model_watch_record(struct model *model)
+{
+	const struct nexus_record *record = volume_record(model->volume);
+	bool is_loss = false;
+
+	if (record == NULL || memcmp(record, &model->record, sizeof(*record)) == 0)
+		return;
+	for (uint32_t i = 0; i < model->record.child_count; i++) {
+		const struct nexus_record_child *was = &model->record.children[i];
+
+		is_loss |= was->is_healthy && !nexus_record_is_healthy(record, &was->uuid);
+	}
+	model->record = *record;
+	if (is_loss && !model->is_unflushed)
+		model->durable = model->clock;
+	model->is_unflushed = false;
+	model_doubt(model);
+}
+
 static void model_check_healthy(struct model *model)
 {
 	for (uint32_t child = 0; child < model->child_count; child++) {
-		if (!volume_is_recorded(model->volume, child))
+		if (!model_counts(model, child))
 			continue;
 		for (uint32_t cell = 0; cell < CELLS; cell++) {
 			uint8_t byte = model_peek(model, child, cell);
@@ -163,7 +236,10 @@ static void model_reap(struct model *model)
 			if (is_done &&
 			    !cell_allows(&model->cells[io->cell], io->test->bytes[0], io->begun))
 				model_fail(model, "a read returned old data", io->cell, 99);
-		} else if (io->test->io.type != IO_FLUSH) {
+		} else if (io->test->io.type == IO_FLUSH) {
+			if (is_done && io->begun > model->doubted && io->begun > model->durable)
+				model->durable = io->begun;
+		} else {
 			cell_end(model, io, is_done);
 			model->writes_done += is_done;
 		}
@@ -179,6 +255,7 @@ static void model_turn(struct model *model, int count)
 			reactor_turn(fixture->main, false);
 		else
 			reactor_turn(fixture->other, false);
+		model_watch_record(model);
 		model_reap(model);
 	}
 }
@@ -256,6 +333,31 @@ static void model_release(struct model *model, uint32_t child)
 		filter_release(filter);
 }
 
+static void model_link_up(struct model *model, uint32_t child)
+{
+	struct bdev *filter = volume_filter(model->volume, child);
+
+	if (filter != NULL && uuid_is_nil(&filter->cache_id))
+		filter->cache_id = model->hidden_id[child];
+}
+
+static void model_power(struct model *model)
+{
+	uint32_t child = (uint32_t)prng_below(&model->prng, CACHED);
+	struct cached_disk *disk = &model->disks[child];
+	struct bdev *filter;
+
+	if (disk->bdev != model->volume->disks[child])
+		return;
+	volume_lose_power(model->volume, disk, child, &model->prng);
+	model->hidden_id[child] = disk->bdev->cache_id;
+	model_watch_record(model);
+	model_doubt(model);
+	filter = volume_filter(model->volume, child);
+	if (filter != NULL && prng_chance(&model->prng, 1, 2))
+		filter->cache_id = (struct uuid){{0}};
+}
+
 static void model_store(struct model *model)
 {
 	struct nexus_recorder_memory *recorder = &model->volume->recorder;
@@ -312,6 +414,10 @@ static void model_step(struct model *model)
 		model_store(model);
 	else if (dice < 80)
 		model_manage(model);
+	else if (dice < 86)
+		model_power(model);
+	else if (dice < 91)
+		model_link_up(model, (uint32_t)prng_below(&model->prng, CACHED));
 	model_turn(model, (int)prng_below(&model->prng, 12));
 	if (prng_chance(&model->prng, 1, 4))
 		model_check_healthy(model);
@@ -332,6 +438,8 @@ static void model_calm(struct model *model)
 
 	volume->recorder.answer = NEXUS_RECORD_OK;
 	nexus_recorder_memory_release(&volume->recorder);
+	for (uint32_t child = 0; child < CACHED; child++)
+		model_link_up(model, child);
 	for (int i = 0; i < 200000; i++) {
 		for (uint32_t child = 0; child < model->child_count; child++) {
 			struct bdev *filter = volume_filter(volume, child);
@@ -347,12 +455,65 @@ static void model_calm(struct model *model)
 	model_fail(model, "something is stuck", 0, 0);
 }
 
+/* A new activation, from @stored. */
+static void model_recreate(struct model *model, const struct nexus_record *stored)
+{
+	struct volume *volume = model->volume;
+	struct nexus_record record = *stored;
+
+	volume_destroy(volume);
+	volume->stored = &record;
+	volume->epoch++;
+	volume_create(volume, model->child_count);
+	volume->stored = NULL;
+	model_watch_record(model);
+}
+
+/* One that has stopped itself is made anew. */
+static void model_replace(struct model *model)
+{
+	struct nexus_record record;
+
+	if (!model->volume->nexus->is_fenced)
+		return;
+	model_calm(model);
+	record = *volume_record(model->volume);
+	model_recreate(model, &record);
+}
+
+/* The nexus ends without warning, and some machines lose their power with it. */
+static void model_crash(struct model *model)
+{
+	struct volume *volume = model->volume;
+	struct nexus_record record = *volume_record(volume);
+
+	for (uint32_t i = 0; i < CACHED; i++)
+		model->disks[i].is_flush_void = true;
+	volume_destroy(volume);
+	/* What that recorded was never there. */
+	for (uint32_t i = 0; i < volume->recorder.key_count; i++)
+		volume->recorder.records[i] = record;
+	model->record = record;
+	for (uint32_t i = 0; i < CACHED; i++) {
+		model->disks[i].is_flush_void = false;
+		if (prng_chance(&model->prng, 1, 2))
+			cached_disk_lose_power(&model->disks[i], &model->prng);
+	}
+	model_doubt(model);
+	volume->stored = &record;
+	volume->epoch++;
+	volume_create(volume, model->child_count);
+	volume->stored = NULL;
+	model_watch_record(model);
+}
+
 /* Every child comes back. */
 static void model_heal(struct model *model)
 {
 	struct volume *volume = model->volume;
 
 	for (int i = 0; i < 2000; i++) {
+		model_replace(model);
 		if (volume_info(volume)->state == NEXUS_ONLINE)
 			return;
 		for (uint32_t child = 0; child < model->child_count; child++) {
@@ -389,9 +550,15 @@ static void model_begin(struct model *model, struct volume *volume, uint64_t see
 	model->child_count = 3 + (uint32_t)(seed % 2);
 	prng_init(&model->prng, seed);
 	waiter_init(&model->waiter, volume->fixture->main);
+	model->durable = 0;
+	model->is_unflushed = false;
+	model->doubted = 0;
+	model->record = (struct nexus_record){.epoch = 0};
 	/* Equal at first, as fresh replicas are. */
 	for (uint32_t child = 0; child < model->child_count; child++)
 		volume_write_below(volume, child, (struct block_range){0, 4062}, 0xfe);
+	for (uint32_t i = 0; i < CACHED; i++)
+		cached_disk_flush(&model->disks[i], model->disks[i].below);
 	for (uint32_t cell = 0; cell < CELLS; cell++) {
 		model->cells[cell].count = 1;
 		model->cells[cell].values[0] = (struct cell_value){0xfe, 0, 0, NEVER};
@@ -401,20 +568,23 @@ static void model_begin(struct model *model, struct volume *volume, uint64_t see
 
 static void model_run(struct model *model, struct volume *volume, uint64_t seed)
 {
-	struct nexus_record stored;
-
 	model_begin(model, volume, seed);
-	for (int step = 0; step < STEPS; step++)
+	for (int step = 0; step < STEPS; step++) {
 		model_step(model);
+		model_replace(model);
+	}
 	model_calm(model);
 	model_check_healthy(model);
+	model_replace(model);
 	if (seed % 3 == 0) { /* destroyed in whatever state, and created anew */
 		volume_destroy(volume);
-		stored = *volume_record(volume);
-		volume->stored = &stored;
+		model_watch_record(model);
+		volume->stored = &model->record;
 		volume->epoch++;
 		volume_create(volume, model->child_count);
 		volume->stored = NULL;
+	} else if (seed % 3 == 1) {
+		model_crash(model);
 	}
 	model_heal(model);
 	model_check_equal(model);
@@ -429,8 +599,9 @@ static void schedules_run(void **state, bool is_home_main, uint64_t first, uint6
 
 	assert_non_null(model);
 	volume->record_wait_ns = 400000;
-	for (uint32_t i = 0; i < VOLUME_CHILDREN_MAX; i++)
-		volume->disks[i]->has_volatile_cache = i % 2 == 1;
+	volume->log = (struct log){.level = LOG_WARN, .write = model_log, .user = model};
+	for (uint32_t i = 0; i < CACHED; i++)
+		cached_disk_init(&model->disks[i], volume, i);
 	if (is_home_main)
 		volume->home = volume->fixture->main;
 	for (uint32_t i = 0; i < IOS_MAX; i++)
@@ -440,6 +611,8 @@ static void schedules_run(void **state, bool is_home_main, uint64_t first, uint6
 	writes_done = model->writes_done;
 	for (uint32_t i = 0; i < IOS_MAX; i++)
 		test_io_destroy(model->ios[i].test);
+	for (uint32_t i = 0; i < CACHED; i++)
+		cached_disk_deinit(&model->disks[i]);
 	memory_free(model);
 	assert_true(writes_done > count * 5);
 	model_check_marks();

@@ -7,6 +7,8 @@
  */
 #include "nexus/nexus_impl.h"
 
+#include "base/planted.h"
+
 static bool overlap_is_large(const struct nexus *nexus, struct block_range range)
 {
 	ASSERT(range.count > 0);
@@ -35,13 +37,14 @@ bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
 	ASSERT(nexus->active[0] + nexus->active[1] > 0);
 	if (overlap_is_large(nexus, range)) {
 		overlap->large_count++;
+		COUNT_IF(true, "overlap_of_a_large_write");
 		return true;
 	}
 	for (uint64_t unit = overlap_unit_first(nexus, range);
 	     unit <= overlap_unit_last(nexus, range); unit++) {
 		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
 
-		is_possible |= *bucket > 0;
+		is_possible |= *bucket > 0 && !PLANTED(OVERLAP_NOT_ORDERED);
 		ASSERT(*bucket < UINT16_MAX);
 		(*bucket)++;
 	}
@@ -72,6 +75,8 @@ bool nexus_overlap_is_possible(const struct nexus *nexus, struct block_range ran
 	const struct overlap *overlap = &nexus->overlap;
 
 	ASSERT(overlap->large_count <= NEXUS_IO_MAX);
+	if (PLANTED(READ_NOT_ORDERED))
+		return false;
 	if (overlap->large_count > 0 || overlap_is_large(nexus, range))
 		return true;
 	for (uint64_t unit = overlap_unit_first(nexus, range);

@@ -7,6 +7,8 @@
  *  2. While a job runs, writes of hosts go to its target too (phase SYNCING), and they began to
  *     when no write was in flight.
  *  3. A target is not readable before its map is empty, it was flushed, and that is recorded.
+ *  4. What the last child in sync may have lost with its power is copied again: the copy may hold
+ *     what the source holds no more.
  */
 #include "nexus/nexus_impl.h"
 
@@ -46,8 +48,10 @@ static int job_begin(struct nexus_child *child)
 	ASSERT(bitmap_bit_count(child->stale) == nexus->segment_count);
 	ASSERT(child->job == NULL);
 	ASSERT(child->phase == CHILD_SYNCING);
-	if (source == NO_CHILD || nexus->is_fenced)
+	if (source == NO_CHILD || nexus->is_fenced) {
+		REACHED("rebuild_has_no_source");
 		return -ENODEV;
+	}
 	ASSERT(source != child->slot);
 	options = (struct rebuild_options){
 		.reactor = nexus->home,
@@ -102,11 +106,13 @@ static void job_continue(struct nexus_child *child)
 	ASSERT(!child->is_job_stop_asked);
 	child->is_job_restarted = false;
 	child->is_job_paused = false;
+	child->is_job_redone = false;
 	REACHED("nexus_rebuild_changes_source");
 	if (job_begin(child) < 0) {
 		nexus_child_fault(child, NEXUS_REASON_REBUILD_FAILED);
 		return;
 	}
+	REACHED_IF(is_paused, "rebuild_rests_with_a_new_source");
 	if (is_paused && rebuild_job_pause(child->job) < 0)
 		log_warn(child->nexus->log, "nexus %s: rebuild of %s could not rest again",
 			 child->nexus->name, child->uri);
@@ -152,6 +158,7 @@ static void job_stopped(struct nexus_child *child)
 {
 	ASSERT(child->job == NULL);
 	ASSERT(child->joined_change == 0);
+	REACHED("rebuild_stopped_before_its_end");
 	nexus_recent_add_to(child->nexus, child->stale);
 	nexus_child_set_phase(child, CHILD_STALE);
 }
@@ -160,8 +167,17 @@ static void job_judge(struct nexus_child *child, const struct rebuild_stats *sta
 {
 	ASSERT(child->job == NULL);
 	ASSERT(stats->tasks_active == 0);
-	if (child->phase != CHILD_SYNCING)
+	if (child->phase != CHILD_SYNCING) {
+		REACHED("rebuild_failed_by_a_write");
 		return; /* a write that missed it has failed the job already */
+	}
+	if (child->is_job_redone) {
+		if (job_may_continue(child))
+			job_continue(child);
+		else
+			job_stopped(child);
+		return;
+	}
 	switch (stats->state) {
 	case REBUILD_COMPLETED:
 		job_completed(child);
@@ -228,6 +244,7 @@ int nexus_rebuild_begin(struct nexus_child *child)
 	child->sources_tried = 0;
 	child->is_job_restarted = false;
 	child->is_job_paused = false;
+	child->is_job_redone = false;
 	rc = job_begin(child);
 	if (rc < 0)
 		nexus_child_set_phase(child, CHILD_STALE);
@@ -262,5 +279,29 @@ void nexus_rebuild_leave_source(struct nexus_child *source)
 		child->is_job_restarted = true;
 		child->is_job_paused = rebuild_job_state(child->job) == REBUILD_PAUSED;
 		rebuild_job_stop(child->job);
+	}
+}
+
+void nexus_rebuild_source_interrupted(struct nexus_child *source)
+{
+	struct nexus *nexus = source->nexus;
+
+	ASSERT(nexus_child_is_last(source));
+	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot) {
+		struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		REACHED("nexus_rebuild_source_interrupted");
+		if (child->job == NULL) {
+			/* Complete, and perhaps recorded already: then it is the better one. */
+			nexus_stop_self(nexus, "the copy that is read has lost its connection, and "
+					       "perhaps its power, while the return of another one "
+					       "was being recorded");
+			return;
+		}
+		child->is_job_redone = true;
+		child->is_job_paused |= rebuild_job_state(child->job) == REBUILD_PAUSED;
+		/* No bit is cleared from here on. */
+		rebuild_job_abandon(child->job, IO_ABORTED);
+		nexus_recent_add_to(nexus, child->stale);
 	}
 }

@@ -109,11 +109,19 @@ const struct nexus_record *nexus_recorder_memory_find(const struct nexus_recorde
 	return index < 0 ? NULL : &memory->records[index];
 }
 
-bool nexus_record_is_healthy(const struct nexus_record *record, const struct uuid *uuid)
+const struct nexus_record_child *nexus_record_find(const struct nexus_record *record,
+						   const struct uuid *uuid)
 {
 	for (uint32_t i = 0; i < record->child_count && i < NEXUS_CHILDREN_MAX; i++) {
 		if (uuid_is_equal(&record->children[i].uuid, uuid))
-			return record->children[i].is_healthy;
+			return &record->children[i];
 	}
-	return false;
+	return NULL;
+}
+
+bool nexus_record_is_healthy(const struct nexus_record *record, const struct uuid *uuid)
+{
+	const struct nexus_record_child *child = nexus_record_find(record, uuid);
+
+	return child != NULL && child->is_healthy;
 }

@@ -20,6 +20,8 @@ struct reactor;
 struct nexus_record_child {
 	struct uuid uuid; /* the uuid parameter of its URI, else its bdev's uuid */
 	bool is_healthy;  /* holds every acknowledged write */
+	/* Of a healthy one: bdev->cache_id of the device that holds them. Nil: unknown. */
+	struct uuid cache_id;
 };
 
 /*
@@ -91,6 +93,9 @@ void nexus_recorder_memory_release(struct nexus_recorder_memory *memory);
 const struct nexus_record *nexus_recorder_memory_find(const struct nexus_recorder_memory *memory,
 						      const char *key);
 
+/** What @record says of the child @uuid, NULL when it is not in it. */
+const struct nexus_record_child *nexus_record_find(const struct nexus_record *record,
+						   const struct uuid *uuid);
 /** Is the child @uuid recorded as healthy? False when it is not in @record. */
 bool nexus_record_is_healthy(const struct nexus_record *record, const struct uuid *uuid);
 

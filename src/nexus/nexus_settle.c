@@ -5,8 +5,9 @@
  * read that found a child unable to deliver blocks that another one could. In both, one child is
  * the source; every target is compared with it and written where it differs.
  *
- * The range is locked exclusively, so no write is in work on it. Two segments of memory serve the
- * whole nexus, so only one of these runs at a time; whoever waits for its turn holds no lock.
+ * The range is locked exclusively, so no write is in work on it; a write that failed gives its own
+ * hold, so that nobody reads in between. Two segments of memory serve the whole nexus, so only one
+ * of these runs at a time. Who waits for them may hold its range; who has them waits for no range.
  *
  * Invariants:
  *  1. A target that is not in failed_mask holds durably what the source holds, in all of the range.
@@ -19,8 +20,8 @@
 #define SETTLE_BYTES_MAX (4u << 20) /* longer ranges are left to a rebuild */
 
 enum settle_step {
-	SETTLE_AREA,	/* wait for the memory */
-	SETTLE_LOCK,	/* and until no write is in the range */
+	SETTLE_LOCK,	/* wait until no write is in the range */
+	SETTLE_AREA,	/* and for the memory */
 	SETTLE_SOURCE,	/* read a piece of the source */
 	SETTLE_CHOOSE,	/* could it be read? else another one */
 	SETTLE_COMPARE, /* read the same of the next target */
@@ -47,6 +48,7 @@ void nexus_area_acquire(struct nexus *nexus, struct area_waiter *waiter)
 	ASSERT(nexus->is_area_busy || list_is_empty(&nexus->area_waiters));
 	list_init(&waiter->link);
 	if (nexus->is_area_busy) {
+		REACHED("settle_waits_for_its_turn");
 		list_push_back(&nexus->area_waiters, &waiter->link);
 		return;
 	}
@@ -88,7 +90,7 @@ static enum op_flow settle_io(struct settle *settle, uint32_t slot, enum io_type
 	ASSERT(type == IO_READ || type == IO_WRITE);
 	ASSERT(op_is_idle(&settle->op));
 	ASSERT(type == IO_READ || slot != settle->source);
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(nexus->is_area_busy);
 	settle->iov = (struct iovec){memory, range.count * nexus->block_bytes};
 	range.first += nexus->data_offset_blocks;
@@ -106,22 +108,25 @@ static enum op_flow settle_io(struct settle *settle, uint32_t slot, enum io_type
 	return op_join(&settle->op);
 }
 
-static enum op_flow settle_area(struct settle *settle)
-{
-	ASSERT(settle->step == SETTLE_LOCK);
-	settle->area.parent = &settle->op;
-	op_wait(&settle->op);
-	nexus_area_acquire(settle->nexus, &settle->area);
-	return op_join(&settle->op);
-}
-
 static enum op_flow settle_lock(struct settle *settle)
 {
 	ASSERT(op_is_idle(&settle->op));
-	ASSERT(settle->nexus->is_area_busy);
-	settle->lock = (struct range_lock){
+	ASSERT(settle->step == SETTLE_AREA);
+	if (settle->lock != &settle->own_lock)
+		return OP_NEXT;
+	settle->own_lock = (struct range_lock){
 		.parent = &settle->op, .range = settle->range, .is_exclusive = true};
-	range_lock(&settle->nexus->locks, &settle->lock);
+	range_lock(&settle->nexus->locks, &settle->own_lock);
+	return op_join(&settle->op);
+}
+
+static enum op_flow settle_area(struct settle *settle)
+{
+	ASSERT(settle->step == SETTLE_SOURCE);
+	ASSERT(settle->lock->is_granted);
+	settle->area.parent = &settle->op;
+	op_wait(&settle->op);
+	nexus_area_acquire(settle->nexus, &settle->area);
 	return op_join(&settle->op);
 }
 
@@ -130,7 +135,7 @@ static uint32_t settle_serving(const struct settle *settle, uint32_t mask)
 {
 	const struct nexus *nexus = settle->nexus;
 
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	return mask & (nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING]);
 }
 
@@ -142,14 +147,14 @@ static uint32_t settle_good_sources(const struct settle *settle)
 {
 	uint32_t in_sync = settle->nexus->mask[CHILD_IN_SYNC];
 
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(settle->source_mask != 0);
 	return (settle->source_mask & in_sync) != 0 ? settle->source_mask & in_sync : in_sync;
 }
 
 static enum op_flow settle_source(struct settle *settle)
 {
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(settle->source == NO_CHILD ||
 	       (settle->source_mask & CHILD_BIT(settle->source)) != 0);
 	if (settle->source == NO_CHILD) {
@@ -166,7 +171,7 @@ static enum settle_step settle_choose(struct settle *settle)
 {
 	uint32_t others = settle->source_mask & ~CHILD_BIT(settle->source);
 
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT((settle->source_mask & CHILD_BIT(settle->source)) != 0);
 	if (settle->io.status == IO_OK) {
 		ASSERT((settle->failed_mask & CHILD_BIT(settle->source)) == 0);
@@ -177,6 +182,7 @@ static enum settle_step settle_choose(struct settle *settle)
 	/* Before anything was copied another source is as good. */
 	if (settle->done_blocks == 0 && others != 0) {
 		ASSERT(settle->failed_mask == 0);
+		REACHED("settle_takes_another_source");
 		settle->source_mask = others;
 		settle->source = mask_first(others);
 		return SETTLE_SOURCE;
@@ -202,7 +208,7 @@ static enum op_flow settle_write(struct settle *settle)
 {
 	size_t size_bytes = settle->iov.iov_len;
 
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(settle->target != settle->source);
 	ASSERT(size_bytes > 0);
 	ASSERT(size_bytes <= REBUILD_SEGMENT_BYTES);
@@ -216,7 +222,7 @@ static enum op_flow settle_write(struct settle *settle)
 
 static enum settle_step settle_judge(struct settle *settle)
 {
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(op_is_idle(&settle->op));
 	ASSERT(settle->done_blocks < settle->range.count);
 	if (settle->target != NO_CHILD) {
@@ -230,13 +236,14 @@ static enum settle_step settle_judge(struct settle *settle)
 
 static void settle_end(struct settle *settle)
 {
-	ASSERT(settle->lock.is_granted);
+	ASSERT(settle->lock->is_granted);
 	ASSERT(op_is_idle(&settle->op));
 	ASSERT(settle->done_blocks == settle->range.count ||
 	       settle->failed_mask == (settle->target_mask & ~CHILD_BIT(settle->source)));
 	ASSERT((settle->failed_mask & ~settle->target_mask) == 0);
 	ASSERT((settle->failed_mask & CHILD_BIT(settle->source)) == 0);
-	range_unlock(&settle->nexus->locks, &settle->lock);
+	if (settle->lock == &settle->own_lock)
+		range_unlock(&settle->nexus->locks, &settle->own_lock);
 	nexus_area_release(settle->nexus);
 	op_done(settle->parent);
 }
@@ -247,14 +254,14 @@ static void settle_run(struct op *op)
 
 	for (;;) {
 		switch ((enum settle_step)settle->step) {
-		case SETTLE_AREA:
-			settle->step = SETTLE_LOCK;
-			if (settle_area(settle) == OP_WAIT)
+		case SETTLE_LOCK:
+			settle->step = SETTLE_AREA;
+			if (settle_lock(settle) == OP_WAIT)
 				return;
 			break;
-		case SETTLE_LOCK:
+		case SETTLE_AREA:
 			settle->step = SETTLE_SOURCE;
-			if (settle_lock(settle) == OP_WAIT)
+			if (settle_area(settle) == OP_WAIT)
 				return;
 			break;
 		case SETTLE_SOURCE:
@@ -293,7 +300,10 @@ void nexus_settle_submit(struct nexus *nexus, struct settle *settle)
 	ASSERT(settle->range.count > 0);
 
 	settle->nexus = nexus;
-	settle->step = SETTLE_AREA;
+	settle->step = SETTLE_LOCK;
+	if (settle->lock == NULL)
+		settle->lock = &settle->own_lock;
+	ASSERT(settle->lock == &settle->own_lock || settle->lock->is_granted);
 	settle->source = NO_CHILD;
 	settle->failed_mask = 0;
 	settle->done_blocks = 0;

@@ -22,9 +22,13 @@
  *  1. When a write is answered as done, every child that the durable record, or one that may have
  *     become durable, calls healthy has it.
  *  2. A child that is not in service has the segments in its map that were written since.
- *  3. Who waits for memory of the nexus holds no lock.
+ *  3. From the loss of a child until that is recorded nothing is answered as done, not even what
+ *     that child has: the others were flushed before it (nexus_flush.c).
+ *  4. Who has the memory of the nexus waits for no range.
  */
 #include "nexus/nexus_impl.h"
+
+#include "base/planted.h"
 
 enum write_step {
 	WRITE_LOCK,   /* wait until the rebuild and overlapping writes have left the range */
@@ -76,6 +80,22 @@ static enum io_type write_type(const struct bdev *bdev, enum io_type type)
 	return type;
 }
 
+static bool write_is_last(const struct nexus_io *nio, uint32_t slot)
+{
+	return (nio->asked & ~CHILD_BIT(slot)) < CHILD_BIT(slot) && mask_count(nio->asked) > 1;
+}
+
+/* Planted bugs that leave out the last child. */
+static bool write_is_planted(const struct nexus_io *nio, uint32_t slot)
+{
+	enum io_type type = nio->io->type;
+
+	return write_is_last(nio, slot) &&
+	       ((PLANTED(ZEROES_SKIP_A_CHILD) && type == IO_WRITE_ZEROES) ||
+		(PLANTED(UNMAP_SKIPS_A_CHILD) && type == IO_UNMAP) ||
+		(PLANTED(FLUSH_SKIPS_A_CHILD) && type == IO_FLUSH));
+}
+
 static void write_submit_child(struct nexus_io *nio, uint32_t slot)
 {
 	struct nexus_child *child = nexus_child_at(nio->nexus, slot);
@@ -96,7 +116,18 @@ static void write_submit_child(struct nexus_io *nio, uint32_t slot)
 		child_io->range.first += nio->nexus->data_offset_blocks;
 	child_io->iov = nio->io->iov;
 	child_io->iov_count = nio->io->iov_count;
-	op_wait(&nio->op);
+	if (write_is_planted(nio, slot)) {
+		child_io->status = IO_OK;
+		return;
+	}
+	if (PLANTED(FUA_DROPPED))
+		child_io->is_fua = false;
+	if (PLANTED(ANSWER_BEFORE_LAST_CHILD) && write_is_last(nio, slot)) {
+		child_io->parent = NULL;
+		child_io->status = IO_OK;
+	} else {
+		op_wait(&nio->op);
+	}
 	bdev_submit(child->channel, child_io);
 }
 
@@ -104,7 +135,6 @@ static enum op_flow write_submit(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
 
-	ASSERT(nio->missed == 0);
 	ASSERT(nio->failed == 0);
 	ASSERT(op_is_idle(&nio->op));
 	ASSERT(nio->is_locked == (nio->io->type != IO_FLUSH));
@@ -113,9 +143,8 @@ static enum op_flow write_submit(struct nexus_io *nio)
 	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
 	if (nexus->is_fenced)
 		return OP_NEXT;
-	nio->asked = nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING];
-	/* Of these only such matter that a record may still call healthy. */
-	nio->missed = ~nio->asked;
+	nio->asked = nexus->mask[CHILD_IN_SYNC] |
+		     (PLANTED(SYNCING_CHILD_NOT_WRITTEN) ? 0 : nexus->mask[CHILD_SYNCING]);
 	if (nio->io->type == IO_FLUSH && nexus_recent_begin_flush(nexus))
 		nexus->flush_owner = nio;
 	for_each_child (nexus, nio->asked, slot)
@@ -130,6 +159,8 @@ static bool write_child_failed(struct nexus_io *nio, uint32_t slot)
 
 	ASSERT((nio->asked & CHILD_BIT(slot)) != 0);
 	ASSERT((unsigned)status <= IO_INTERNAL_ERROR);
+	if (PLANTED(CHILD_ERROR_IGNORED))
+		return false;
 	/* A device without a cache has nothing to flush, whatever it says. */
 	if (nio->io->type == IO_FLUSH && status == IO_UNSUPPORTED && channel != NULL)
 		return channel->bdev->has_volatile_cache;
@@ -185,7 +216,6 @@ static enum write_step write_judge(struct nexus_io *nio)
 	}
 	ASSERT((in_sync & ~nio->asked) == 0);
 	ASSERT((nio->failed & ~nio->asked) == 0);
-	ASSERT((nio->asked & nio->missed) == 0);
 	good = in_sync & ~nio->failed;
 	bad = in_sync & nio->failed;
 	ASSERT((good | bad) == in_sync);
@@ -212,8 +242,11 @@ static enum op_flow write_settle(struct nexus_io *nio)
 	ASSERT((nio->failed & nexus->mask[CHILD_IN_SYNC]) == nexus->mask[CHILD_IN_SYNC]);
 	ASSERT(nio->status != IO_OK);
 	ASSERT(nio->io->type != IO_FLUSH);
-	write_unlock(nio);
-	ASSERT(!nio->is_locked);
+	/*
+	 * The hold goes on: a read that came in between could see what is then undone. A shared one
+	 * does, since everybody else who may overlap it wants the range exclusively.
+	 */
+	settle->lock = &nio->lock;
 	settle->parent = &nio->op;
 	settle->range = nio->io->range;
 	settle->source_mask = nexus->mask[CHILD_IN_SYNC];
@@ -221,7 +254,7 @@ static enum op_flow write_settle(struct nexus_io *nio)
 	ASSERT((settle->target_mask & ~nio->asked) == 0);
 	ASSERT(settle->source_mask != 0);
 	settle->failed_mask = 0;
-	if (mask_count(settle->target_mask) == 1)
+	if (mask_count(settle->target_mask) == 1 || PLANTED(SETTLE_SKIPPED))
 		return OP_NEXT;
 	REACHED("nexus_write_settle");
 	op_wait(&nio->op);
@@ -236,12 +269,11 @@ static void write_blame(struct nexus_io *nio)
 
 	ASSERT(op_is_idle(&nio->op));
 	ASSERT(nio->status != IO_OK);
-	ASSERT(!nio->is_locked);
+	ASSERT(nio->is_locked);
 	for_each_child (nexus, nio->settle.failed_mask & serving, slot) {
 		if (!nexus_child_is_last(nexus_child_at(nexus, slot)))
 			write_fault(nio, slot);
 	}
-	nio->missed |= nio->settle.failed_mask;
 	ASSERT(mask_count(nexus->mask[CHILD_IN_SYNC]) > 0);
 }
 
@@ -254,7 +286,7 @@ static void write_mark(struct nexus_io *nio)
 	ASSERT(nio->io->type != IO_FLUSH);
 	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
 	for_each_child (nexus, ~serving, slot) {
-		if (nexus->children[slot].stale != NULL)
+		if (nexus->children[slot].stale != NULL && !PLANTED(MISSED_WRITE_NOT_MARKED))
 			nexus_map_mark(nexus, nexus->children[slot].stale, nio->io->range);
 	}
 	nexus_recent_mark(nexus, nio->io->range);
@@ -267,7 +299,7 @@ static void write_flushed(struct nexus_io *nio)
 		return;
 	ASSERT(nio->nexus->has_cache);
 	nio->nexus->flush_owner = NULL;
-	if (nio->status == IO_OK)
+	if (nio->status == IO_OK || PLANTED(MAP_CLEARED_EARLY))
 		nexus_recent_flushed(nio->nexus);
 }
 
@@ -283,7 +315,7 @@ static enum op_flow write_record(struct nexus_io *nio)
 		write_mark(nio);
 	/* Those that still count are equal now: nobody else has to wait for the store. */
 	write_unlock(nio);
-	for_each_child (nexus, nio->missed | nio->failed, slot) {
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 
 		if (child->is_wanted_healthy || !child->is_maybe_healthy)
@@ -294,8 +326,9 @@ static enum op_flow write_record(struct nexus_io *nio)
 	ASSERT(!nio->is_locked);
 	ASSERT(change <= nexus->membership.change_last);
 	nio->waiter.result = RECORD_WAIT_OK;
-	if (change == 0)
+	if (change == 0 || PLANTED(LOSS_NOT_AWAITED))
 		return OP_NEXT;
+	REACHED("write_waits_for_record");
 	nio->waiter.parent = &nio->op;
 	nio->waiter.change = change;
 	op_wait(&nio->op);

@@ -8,6 +8,8 @@
 #ifndef OS_OS_H
 #define OS_OS_H
 
+#include "base/uuid.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +28,13 @@ uint64_t os_clock_wall_ns(struct os *os);
 
 /** Random bytes fit for secrets. Context: any thread; does not fail. */
 void os_entropy_fill(struct os *os, void *bytes, size_t size_bytes);
+
+/**
+ * os_boot_id - which life of this machine it is
+ * The same as long as the machine keeps its power, whatever becomes of its processes; another one
+ * after every start. Nil when unknown. Context: any thread.
+ */
+void os_boot_id(struct os *os, struct uuid *ret_id);
 
 /** Value of an environment variable, NULL when unset. */
 const char *os_environment(struct os *os, const char *name);

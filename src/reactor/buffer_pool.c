@@ -142,6 +142,7 @@ void buffer_wait(struct buffer_pool *pool, struct buffer_waiter *waiter)
 	ASSERT(waiter->parent == NULL || waiter->parent->pending > 0);
 	list_init(&waiter->link);
 	waiter->buffer = buffer_acquire(pool, waiter->size_bytes);
+	REACHED_IF(waiter->buffer == NULL, "buffer_waited_for");
 	if (waiter->buffer == NULL)
 		list_push_back(&class_for(pool, waiter->size_bytes)->waiting, &waiter->link);
 	else

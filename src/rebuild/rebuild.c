@@ -20,6 +20,7 @@
 #include "rebuild/rebuild.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <errno.h>
 #include <string.h>
@@ -211,6 +212,7 @@ static enum op_flow task_lock(struct rebuild_task *task)
 	task->lock = (struct range_lock){
 		.parent = &task->op, .range = task_range(task), .is_exclusive = true};
 	range_lock(task->job->options.locks, &task->lock);
+	REACHED_IF(!task->lock.is_granted, "rebuild_waits_for_a_range");
 	return op_join(&task->op);
 }
 
@@ -256,11 +258,18 @@ static enum op_flow task_write(struct rebuild_task *task)
 	ASSERT(task->io.type == IO_READ);
 	ASSERT(op_is_idle(&task->op));
 	if (task->io.status != IO_OK) {
+		REACHED("rebuild_source_failed");
 		job_fail(job, REBUILD_SOURCE, task->io.status);
 		return OP_NEXT;
 	}
+	REACHED_IF(job->is_abandoned, "rebuild_abandoned_between_read_and_write");
 	if (job->is_abandoned)
 		return OP_NEXT;
+	if (PLANTED(REBUILD_SKIPS_LAST_SEGMENT) &&
+	    task->segment + 1 == bitmap_bit_count(job->options.stale)) {
+		task->io = (struct bdev_io){.type = IO_WRITE, .status = IO_OK};
+		return OP_NEXT;
+	}
 	is_unmap =
 		target->can_unmap && target->reads_zero_after_unmap && memory_is_zero(&task->iov);
 	range.first += job->options.target_offset_blocks;
@@ -284,7 +293,8 @@ static void task_judge(struct rebuild_task *task)
 	ASSERT(!task->lock.is_granted);
 	if (task->io.type == IO_READ)
 		return; /* nothing was written: the read failed, or the job is abandoned */
-	if (task->io.status != IO_OK) {
+	if (task->io.status != IO_OK && !PLANTED(REBUILD_ERROR_IGNORED)) {
+		REACHED("rebuild_target_failed");
 		job_fail(job, REBUILD_TARGET, task->io.status);
 		return;
 	}
@@ -366,7 +376,7 @@ static enum op_flow job_flush(struct rebuild_job *job)
 	ASSERT(job->tasks_active == 0);
 
 	job->flush = (struct bdev_io){.parent = &job->op, .type = IO_FLUSH, .status = IO_OK};
-	if (job->is_abandoned || bitmap_set_count(job->copied) == 0)
+	if (job->is_abandoned || bitmap_set_count(job->copied) == 0 || PLANTED(REBUILD_NOT_FLUSHED))
 		return OP_NEXT;
 	op_wait(&job->op);
 	bdev_submit(job->options.target, &job->flush);
@@ -379,6 +389,7 @@ static void job_clear(struct rebuild_job *job)
 
 	ASSERT(job->tasks_active == 0);
 	ASSERT(op_is_idle(&job->op));
+	REACHED_IF(job->flush.status != IO_OK, "rebuild_flush_failed");
 	if (job->flush.status != IO_OK)
 		job_fail(job, REBUILD_TARGET, job->flush.status);
 	for (;;) {

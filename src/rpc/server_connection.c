@@ -99,6 +99,10 @@ static enum op_flow connection_serve(struct server_connection *c)
 		return OP_NEXT;
 	server_session_dispatch(&c->session);
 	server_session_expire(&c->session);
+	if (c->session.is_broken) {
+		cut_off_log(c, "there is no memory to answer it");
+		return OP_NEXT;
+	}
 	if (c->session.stream_count > 0)
 		c->idle_ns = now_ns;
 	if (c->is_draining && c->session.stream_count == 0 && transport_is_flushed(&c->transport))

@@ -377,7 +377,7 @@ static void stream_drop(struct server_stream *stream)
 	stream->deadline_ns = UINT64_MAX;
 	int rc = nghttp2_submit_rst_stream(stream->session->http, NGHTTP2_FLAG_NONE, stream->id,
 					   NGHTTP2_CANCEL);
-	COUNT_IF(rc != 0, "rpc_reset_not_submitted");
+	COUNT_IF(rc != 0, "rpc_idle_reset_not_submitted");
 }
 
 void server_session_expire(struct server_session *session)

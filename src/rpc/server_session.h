@@ -47,6 +47,8 @@ struct server_session {
 	uint64_t resets_since_ns;
 	uint64_t now_ns;      /* set before bytes are fed and deadlines looked at */
 	bool is_client_heard; /* its SETTINGS came: it does speak HTTP/2 */
+	/* An answer is lost, and there is no memory to say even that: the connection must end. */
+	bool is_broken;
 };
 
 enum server_stream_state {

@@ -55,13 +55,18 @@ static void trailers_add(struct header_block *block, const struct server_stream 
 		header_add(block, stream->metadata[i].name, stream->metadata[i].value);
 }
 
-/* nghttp2 has no memory or the stream is going down: the client sees a reset, if anything. */
+/* nghttp2 has no memory or the stream is going down: the client sees a reset, of the stream if
+ * there is memory for that, else of the connection. */
 static void stream_reset(struct server_stream *stream, uint32_t http_error)
 {
 	int rc = nghttp2_submit_rst_stream(stream->session->http, NGHTTP2_FLAG_NONE, stream->id,
 					   http_error);
 
-	COUNT_IF(rc != 0, "rpc_reset_not_submitted");
+	COUNT_IF(rc != 0, "rpc_stream_reset_not_submitted");
+	if (rc == 0)
+		return;
+	stream->session->is_broken = true;
+	op_wake(stream->session->output);
 }
 
 static void trailers_submit(struct server_stream *stream)

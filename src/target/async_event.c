@@ -44,6 +44,7 @@ static bool event_take(struct controller *controller, uint64_t *ret_result)
 			continue;
 		controller->events_pending &= ~bit;
 		controller->events_masked |= bit;
+		REACHED("target_tells_an_event");
 		*ret_result =
 			nvme_async_event_result(kind->type, kind->information, kind->log_page);
 		return true;

@@ -15,6 +15,7 @@
  *  4. Transfer tags carry the slot's generation: late data of an earlier command finds nobody.
  */
 #include "base/crc32c.h"
+#include "base/planted.h"
 #include "target/target_parts_impl.h"
 
 #include "base/crc32c.h"
@@ -30,6 +31,7 @@ STATIC_ASSERT(LARGE_BUFFER_BYTES >= IO_BYTES_MAX + BLOCK_BYTES_MAX);
 bool command_is_cancelled(const struct command *command)
 {
 	ASSERT(command->connection != NULL);
+	ASSERT(command->step <= COMMAND_FREE);
 	return command->is_aborted || connection_is_ending(command->connection);
 }
 
@@ -43,6 +45,7 @@ void command_fail(struct command *command, uint16_t status)
 void command_park(struct command *command, struct list_node *line)
 {
 	ASSERT(!command->is_parked);
+	ASSERT(!command->is_answered);
 	ASSERT(list_is_empty(&command->link));
 	command->is_parked = true;
 	if (line != NULL)
@@ -52,6 +55,7 @@ void command_park(struct command *command, struct list_node *line)
 void command_unpark(struct command *command)
 {
 	ASSERT(command->connection != NULL);
+	ASSERT(command->step <= COMMAND_EXECUTE);
 	ASSERT(command->is_parked);
 	command->is_parked = false;
 	command->is_abortable = false;
@@ -63,6 +67,7 @@ void command_unpark(struct command *command)
 
 static struct command **cid_bucket(struct connection *connection, uint16_t cid)
 {
+	ASSERT(connection->by_cid != NULL);
 	return &connection->by_cid[cid & connection->bucket_mask];
 }
 
@@ -70,6 +75,7 @@ struct command *command_find(struct connection *connection, uint16_t cid)
 {
 	struct command *command = *cid_bucket(connection, cid);
 
+	ASSERT(connection->bucket_mask < TAG_INDEX_MASK);
 	while (command != NULL && command->cid != cid)
 		command = command->hash_next;
 	return command;
@@ -80,6 +86,7 @@ static void cid_insert(struct command *command)
 	struct command **bucket = cid_bucket(command->connection, command->cid);
 
 	ASSERT(command->connection->by_cid != NULL);
+	ASSERT(command_find(command->connection, command->cid) == NULL);
 	ASSERT(!command->is_hashed);
 	command->hash_next = *bucket;
 	*bucket = command;
@@ -106,13 +113,17 @@ struct command *command_by_tag(struct connection *connection, uint16_t transfer_
 	uint32_t index = transfer_tag & TAG_INDEX_MASK;
 	struct command *command;
 
+	ASSERT(connection->slot_count < TAG_INDEX_MASK);
+	ASSERT(connection->slot_count == 0 || connection->slots != NULL);
 	if (index == 0)
 		command = &connection->first;
 	else if (index <= connection->slot_count)
 		command = &connection->slots[index - 1];
 	else
 		return NULL;
-	if (!command->is_awaiting_data || command->transfer_tag != transfer_tag)
+	/* Tags can be guessed: what was not asked for yet is not awaited. */
+	if (!command->is_awaiting_data || !command->request.is_handed_over ||
+	    command->transfer_tag != transfer_tag)
 		return NULL;
 	return command;
 }
@@ -126,48 +137,96 @@ static uint32_t buffer_bytes(const struct command *command)
 	return command->data_bytes + command->scratch_bytes;
 }
 
+/* How many buffers of this size one controller may hold: as many as are free for all, so that the
+ * more one has, the more it leaves; and of the large ones a fixed number at most. */
+static uint32_t share_limit(const struct command *command)
+{
+	const struct connection *connection = command->connection;
+	uint32_t size = buffer_bytes(command);
+	uint32_t most = connection->target->options.controller_buffers_max;
+	uint32_t free_count;
+
+	ASSERT(size > 0);
+	ASSERT(most > 0);
+	free_count = buffer_pool_free_count(reactor_buffers(connection->reactor), size);
+	return size > SMALL_BUFFER_BYTES && free_count > most ? most : free_count;
+}
+
+static struct buffer_share *share_of(const struct command *command)
+{
+	ASSERT(command->connection->controller != NULL);
+	ASSERT(buffer_bytes(command) <= LARGE_BUFFER_BYTES);
+	ASSERT(buffer_bytes(command) > 0);
+	return &command->connection->controller->shares[buffer_bytes(command) > SMALL_BUFFER_BYTES];
+}
+
+/* The first one may always stand in the pool's own line. So may who has its data in the capsule:
+ * the data of others, that hold the share, may be behind it in the stream. A second half may too
+ * when its first half has its place: that one holds a buffer, and waits for this one to give it
+ * back. */
+static bool share_has_room(const struct command *command)
+{
+	const struct buffer_share *share = share_of(command);
+	bool is_awaited = (command->sqe.flags & NVME_SQE_FUSE_MASK) == 2 &&
+			  command->fused != NULL && command->fused->share != NULL;
+
+	ASSERT(command->share == NULL);
+	return share->count == 0 || share->count < share_limit(command) || is_awaited ||
+	       command->is_receiving;
+}
+
+static void share_take(struct command *command)
+{
+	ASSERT(command->share == NULL);
+	command->share = share_of(command);
+	command->share->count++;
+}
+
 /*
- * A controller holds a bounded number of large buffers: a host that neither reads nor delivers must
- * not take them all. Whoever gives one back hands its charge to the next in line.
+ * Hosts that neither read nor deliver hold buffers as long as they are let. A controller has its
+ * share of each size, and waits for it in a line of its own: its silence is its own harm.
  */
 static enum op_flow command_charge(struct command *command)
 {
-	struct controller *controller = command->connection->controller;
-
 	ASSERT(!command->is_answered);
-	if (buffer_bytes(command) <= SMALL_BUFFER_BYTES || controller == NULL)
+	ASSERT(command->share == NULL);
+	if (buffer_bytes(command) == 0 || command->connection->controller == NULL)
 		return OP_NEXT;
-	ASSERT(!command->is_charged);
-	command->is_charged = true;
-	if (controller->buffer_count >=
-	    command->connection->target->options.controller_buffers_max) {
-		command->is_charged = false;
+	if (!share_has_room(command)) {
+		REACHED("target_waits_for_its_share_of_buffers");
 		command->is_abortable = !command->is_receiving;
-		command_park(command, &controller->buffer_line);
+		command_park(command, &share_of(command)->line);
 		return OP_WAIT;
 	}
-	controller->buffer_count++;
+	share_take(command);
 	return OP_NEXT;
 }
 
+/* Who waits in the line goes on as far as there is room; one always can when nobody holds any. */
 static void command_uncharge(struct command *command)
 {
-	struct controller *controller = command->connection->controller;
+	struct buffer_share *share = command->share;
 	struct list_node *node;
 
 	ASSERT(command->buffer == NULL);
-	if (!command->is_charged)
+	if (share == NULL || (list_is_empty(&share->line) && PLANTED(CHARGE_NOT_GIVEN_BACK)))
 		return;
-	ASSERT(controller != NULL && controller->buffer_count > 0);
-	command->is_charged = false;
-	node = list_first(&controller->buffer_line);
-	if (node == NULL) {
-		controller->buffer_count--;
-	} else {
+	ASSERT(share->count > 0);
+	command->share = NULL;
+	share->count--;
+	while ((node = list_first(&share->line)) != NULL) {
 		struct command *next = list_entry(node, struct command, link);
+		struct command *second = next->fused;
 
-		next->is_charged = true;
+		if (!share_has_room(next))
+			return;
+		share_take(next);
 		command_unpark(next);
+		if (second == NULL || !second->is_parked || second->step != COMMAND_BUFFER)
+			continue;
+		COUNT_IF(true, "target_halves_get_their_shares_together");
+		share_take(second);
+		command_unpark(second);
 	}
 }
 
@@ -177,6 +236,7 @@ static enum op_flow command_take_buffer(struct command *command)
 	uint32_t size = buffer_bytes(command);
 
 	ASSERT(command->buffer == NULL);
+	ASSERT(!command->is_waiting_buffer);
 	/* Connect's data has a place of its own (set by command_plan()). */
 	if (size == 0 || command->data != NULL)
 		return OP_NEXT;
@@ -201,6 +261,7 @@ static void command_ask(struct command *command)
 		.cid = command->cid, .tag = command->transfer_tag, .length = command->data_bytes};
 
 	ASSERT(!command->is_answered);
+	ASSERT(command->data_bytes > 0 && command->received_bytes == 0);
 	ASSERT(!command->is_parked);
 	item->answer = NULL;
 	item->data = NULL;
@@ -251,7 +312,9 @@ static enum op_flow command_collect(struct command *command)
 static enum op_flow command_execute(struct command *command)
 {
 	ASSERT(!command->is_answered);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->is_damaged && command->execute_step == 0) {
+		REACHED("target_refuses_damaged_data");
 		command_fail(command, NVME_STATUS_TRANSIENT_TRANSPORT_ERROR);
 		if ((command->sqe.flags & NVME_SQE_FUSE_MASK) == 0)
 			return OP_NEXT; /* halves must tell each other */
@@ -273,6 +336,7 @@ static uint8_t header_close(const struct connection *connection, uint8_t *header
 {
 	struct le32 digest;
 
+	ASSERT(size >= sizeof(struct nvme_tcp_common));
 	if (!connection->frame.has_header_digest)
 		return size;
 	digest = nvme_tcp_header_digest(header, size);
@@ -293,7 +357,11 @@ static uint8_t answer_response(const struct command *command, uint8_t *ret_bytes
 		.status = nvme_status_encode(command->status),
 	};
 
+	if (PLANTED(ANSWER_OF_ANOTHER) && command->is_write && command->generation % 8 == 7)
+		cqe.cid = le16_store(command->cid ^ 1);
+
 	ASSERT(command->connection->state < CONNECTION_LINGER);
+	ASSERT(!command->is_parked);
 	if (connection->is_flow_controlled)
 		cqe.sqhd = le16_store(connection->sq_head);
 	else if (is_connect)
@@ -313,6 +381,8 @@ static void answer_with_data(struct command *command)
 	bool is_success = !connection->is_flow_controlled && command->result == 0;
 
 	ASSERT(command->connection->state < CONNECTION_LINGER);
+	ASSERT(command->data != NULL);
+	ASSERT(command->data_bytes > 0 && command->data_bytes <= IO_BYTES_MAX);
 	nvme_tcp_c2h_encode(pdu, &connection->frame, &transfer,
 			    NVME_TCP_FLAG_LAST | (is_success ? NVME_TCP_FLAG_SUCCESS : 0));
 	item->head_bytes = header_close(connection, item->head, sizeof(*pdu));
@@ -341,6 +411,7 @@ static void command_answer(struct command *command)
 			command->status.status == NVME_STATUS_SUCCESS && command->data_bytes > 0;
 
 	ASSERT(!command->is_answered);
+	ASSERT(connection->unanswered_count > 0);
 	ASSERT(!command->is_inflight && !command->is_locked);
 	ASSERT(!command->is_awaiting_data);
 	if (command->status.status != NVME_STATUS_SUCCESS && connection->controller != NULL) {
@@ -363,6 +434,10 @@ static void command_answer(struct command *command)
 	command_forget_cid(command);
 	connection->unanswered_count--;
 	send_enqueue(connection, item);
+	if (PLANTED(BUFFER_FREED_BEFORE_SENT) && command->buffer != NULL) {
+		buffer_release(reactor_buffers(connection->reactor), command->buffer);
+		command->buffer = NULL;
+	}
 }
 
 static void command_free(struct command *command)
@@ -370,6 +445,8 @@ static void command_free(struct command *command)
 	struct connection *connection = command->connection;
 
 	ASSERT(!command->is_parked && !command->is_inflight && !command->is_locked);
+	ASSERT(connection->busy_count > 0);
+	ASSERT(command->step == COMMAND_FREE);
 	ASSERT(op_is_idle(&command->op));
 	if (command->is_awaiting_data) {
 		command->is_awaiting_data = false;
@@ -443,6 +520,7 @@ static void command_run(struct op *op)
 void command_sent(struct command *command)
 {
 	ASSERT(command->step == COMMAND_FREE);
+	ASSERT(!command->is_parked);
 	ASSERT(command->is_answered);
 	op_start(&command->op);
 }
@@ -450,6 +528,7 @@ void command_sent(struct command *command)
 void command_data_done(struct command *command, bool is_intact)
 {
 	ASSERT(command->connection != NULL);
+	ASSERT(command->received_bytes <= command->data_bytes);
 	ASSERT(command->is_receiving);
 	command->is_receiving = false;
 	if (!is_intact)
@@ -469,15 +548,18 @@ void command_cancel(struct command *command)
 
 	ASSERT(command->connection != NULL);
 	ASSERT(command->connection->state == CONNECTION_CLOSING);
-	if (command->is_parked)
+	if (command->is_parked) {
 		command_unpark(command);
-	else if (command->is_waiting_buffer && command->waiter.buffer == NULL)
+	} else if (command->is_waiting_buffer && command->waiter.buffer == NULL) {
+		REACHED("target_stops_waiting_for_a_buffer");
 		(void)buffer_wait_cancel(pool, &command->waiter);
+	}
 }
 
 bool command_abort(struct command *command)
 {
 	ASSERT(command->connection != NULL);
+	ASSERT(!command->is_aborted || command->is_parked);
 	if (!command->is_parked || !command->is_abortable)
 		return false;
 	REACHED("target_command_aborted");
@@ -488,6 +570,13 @@ bool command_abort(struct command *command)
 
 /* ---- arrival ---- */
 
+static bool command_is_connect(const struct command *command)
+{
+	ASSERT(command->connection != NULL);
+	return command->sqe.opcode == NVMF_OPCODE &&
+	       ((const struct nvmf_command *)&command->sqe)->type == NVMF_CONNECT;
+}
+
 /* Which way its data goes and how much, checked against what the opcode wants. */
 static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 {
@@ -497,6 +586,9 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 	uint16_t status;
 
 	ASSERT(!command->is_answered);
+	ASSERT(command->data_kind == COMMAND_DATA_NONE);
+	if (connection->controller == NULL && !command_is_connect(command))
+		return NVME_STATUS_COMMAND_SEQUENCE_ERROR;
 	if ((command->sqe.flags & NVME_SQE_PSDT_MASK) != NVME_SQE_PSDT_SGL)
 		return NVME_STATUS_INVALID_FIELD;
 	status = nvme_sgl_decode(&command->sqe, capsule_bytes, &data);
@@ -505,8 +597,6 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 	if (data.length > IO_BYTES_MAX)
 		return NVME_STATUS_INVALID_FIELD; /* MDTS */
 	if (command->sqe.opcode != NVMF_OPCODE) {
-		if (connection->controller == NULL)
-			return NVME_STATUS_COMMAND_SEQUENCE_ERROR;
 		status = connection->qid == 0 ? NVME_STATUS_SUCCESS : io_plan(command, data.length);
 		if (status != NVME_STATUS_SUCCESS)
 			return status;
@@ -524,6 +614,7 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 		return NVME_STATUS_SUCCESS; /* no data, whatever the SGL says */
 	}
 	command->data_bytes = data.length;
+	command->capsule_offset = data.offset;
 	if (connection->controller == NULL) {
 		/* Connect: peers that are not known yet get no buffer of the pool. */
 		if (data.length != CONNECT_DATA_BYTES)
@@ -536,6 +627,7 @@ static uint16_t command_plan(struct command *command, uint32_t capsule_bytes)
 static void command_reset(struct command *command)
 {
 	ASSERT(!command->is_answered || command->step == COMMAND_FREE);
+	ASSERT(!command->is_parked && !command->is_locked);
 	command->execute_step = 0;
 	command->data_kind = COMMAND_DATA_NONE;
 	command->is_aborted = false;
@@ -546,7 +638,7 @@ static void command_reset(struct command *command)
 	command->is_awaiting_data = false;
 	command->is_write = false;
 	command->is_answered = false;
-	command->is_charged = false;
+	command->share = NULL;
 	command->is_missing_fused = false;
 	command->is_last = false;
 	command->is_fused_done = false;
@@ -556,6 +648,7 @@ static void command_reset(struct command *command)
 	command->data = NULL;
 	command->data_bytes = 0;
 	command->received_bytes = 0;
+	command->capsule_offset = 0;
 	command->range = (struct block_range){0};
 	command->done_blocks = 0;
 	command->range_index = 0;
@@ -581,6 +674,7 @@ void command_start(struct command *command, uint32_t capsule_bytes)
 	if (connection->sq_size > 0)
 		connection->sq_head = (uint16_t)((connection->sq_head + 1) % connection->sq_size);
 	if (command_find(connection, command->cid) != NULL) {
+		COUNT_IF(true, "target_command_id_in_use");
 		status = NVME_STATUS_COMMAND_ID_CONFLICT;
 	} else {
 		cid_insert(command);
@@ -601,6 +695,7 @@ struct command *command_acquire(struct connection *connection)
 {
 	struct list_node *node = list_pop_front(&connection->free);
 
+	ASSERT(connection->busy_count <= connection->slot_count + 1);
 	return node == NULL ? NULL : list_entry(node, struct command, link);
 }
 

@@ -19,15 +19,18 @@
 #include "target/target_parts_impl.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 
-#define WATCHDOG_PARTS 4 /* looks this often within a time-out */
+#define WATCHDOG_PARTS 4  /* looks this often within a time-out */
+#define STRANGER_PARTS 10 /* of the handshake's time-out, one is a fair time */
 
 bool connection_is_ending(const struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->state <= CONNECTION_CLOSING);
 	return connection->state >= CONNECTION_LINGER ||
 	       (connection->controller != NULL && connection->controller->is_dying);
 }
@@ -47,31 +50,46 @@ static void deadline_expired(struct reactor_timer *timer)
 static uint64_t watchdog_interval_ns(const struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->target->options.stall_timeout_ms >= WATCHDOG_PARTS);
 	return connection->target->options.stall_timeout_ms * 1000000ULL / WATCHDOG_PARTS;
 }
 
-/* A host that does not read, or does not deliver what it announced, holds memory: not for ever. */
+/* Counts the looks at which nothing had changed. Return: true when these were enough. */
+static bool watched_is_stuck(struct watched *watched, bool is_busy, uint64_t progress)
+{
+	ASSERT(watched->stuck_count < WATCHDOG_PARTS);
+	ASSERT(progress >= watched->progress);
+	if (!is_busy || progress != watched->progress)
+		watched->stuck_count = 0;
+	else
+		watched->stuck_count++;
+	watched->progress = progress;
+	return watched->stuck_count == WATCHDOG_PARTS;
+}
+
+/* A host that does not read, or does not deliver what it announced, holds memory: not for ever.
+ * Of a PDU that has begun the end must come, a byte now and then is not enough. */
 static void watchdog_expired(struct reactor_timer *timer)
 {
 	struct connection *connection = container_of(timer, struct connection, watchdog);
-	bool is_send_stuck = connection->send.is_sending &&
-			     connection->send.sent_count == connection->watched_sent;
-	bool is_data_missing = connection->awaited_data_count > 0 &&
-			       connection->received_progress == connection->watched_received;
+	bool is_sending = connection->send.is_sending;
+	bool is_awaiting = connection->awaited_data_count > 0;
+	bool is_inside_pdu = receive_is_inside_pdu(connection);
+	const char *reason = NULL;
 
-	if (!connection->send.is_sending && connection->awaited_data_count == 0)
+	ASSERT(connection->state != CONNECTION_CLOSING);
+	ASSERT(connection->state != CONNECTION_MOVING);
+	if (!is_sending && !is_awaiting && !is_inside_pdu)
 		return; /* armed again by connection_watch() */
-	if (!is_send_stuck)
-		connection->stuck_send_count = 0;
-	if (!is_data_missing)
-		connection->stuck_data_count = 0;
-	connection->watched_sent = connection->send.sent_count;
-	connection->watched_received = connection->received_progress;
-	if ((is_send_stuck && ++connection->stuck_send_count >= WATCHDOG_PARTS) ||
-	    (is_data_missing && ++connection->stuck_data_count >= WATCHDOG_PARTS)) {
+	if (watched_is_stuck(&connection->watched_pdus, is_inside_pdu, connection->received_pdus))
+		reason = "the host does not end its PDU";
+	if (watched_is_stuck(&connection->watched_data, is_awaiting, connection->received_progress))
+		reason = "the host does not send its data";
+	if (watched_is_stuck(&connection->watched_sends, is_sending, connection->send.sent_count))
+		reason = "the host does not read";
+	if (reason != NULL) {
 		REACHED("target_stalled_host_closed");
-		connection_close(connection, is_send_stuck ? "the host does not read"
-							   : "the host does not send its data");
+		connection_close(connection, reason);
 		return;
 	}
 	reactor_timer_start(timer, watchdog_interval_ns(connection));
@@ -80,12 +98,13 @@ static void watchdog_expired(struct reactor_timer *timer)
 void connection_watch(struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->state != CONNECTION_CLOSING);
+	ASSERT(connection->state != CONNECTION_MOVING);
 	if (reactor_timer_is_armed(&connection->watchdog))
 		return;
-	connection->watched_sent = connection->send.sent_count;
-	connection->watched_received = connection->received_progress;
-	connection->stuck_send_count = 0;
-	connection->stuck_data_count = 0;
+	connection->watched_sends = (struct watched){.progress = connection->send.sent_count};
+	connection->watched_data = (struct watched){.progress = connection->received_progress};
+	connection->watched_pdus = (struct watched){.progress = connection->received_pdus};
 	reactor_timer_start(&connection->watchdog, watchdog_interval_ns(connection));
 }
 
@@ -96,6 +115,7 @@ static void close_begin(struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
 	ASSERT(connection->state == CONNECTION_CLOSING);
+	REACHED_IF(connection->busy_count > 0, "target_connection_ends_with_commands");
 	if (connection->controller != NULL)
 		controller_lose_queue(connection);
 	op_unwake(&connection->receive.op);
@@ -122,6 +142,9 @@ static void connection_free(struct connection *connection)
 	struct target_subsystem *subsystem = connection->subsystem;
 
 	ASSERT(connection->busy_count == 0 && connection->awaited_data_count == 0);
+	ASSERT(connection->state == CONNECTION_CLOSING);
+	ASSERT(connection->socket == NULL);
+	ASSERT(connection->unanswered_count == 0);
 	ASSERT(!connection->send.is_sending);
 	ASSERT(!reactor_timer_is_armed(&connection->deadline));
 	list_remove(&connection->link);
@@ -130,7 +153,8 @@ static void connection_free(struct connection *connection)
 	if (connection->controller != NULL)
 		controller_drop_queue(connection);
 	atomic_fetch_sub_explicit(&target->connection_count, 1, memory_order_relaxed);
-	memory_free(connection->slots);
+	if (!PLANTED(SLOTS_LEAK))
+		memory_free(connection->slots);
 	if (connection->by_cid != &connection->first_bucket)
 		memory_free(connection->by_cid);
 	memory_free(connection);
@@ -174,6 +198,7 @@ static void close_run(struct op *op)
 void connection_command_freed(struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->busy_count <= connection->slot_count + 1);
 	if (connection->state == CONNECTION_CLOSING) {
 		if (connection->close_step == CLOSE_COMMANDS && connection->socket == NULL &&
 		    !connection->close_op.is_joined)
@@ -188,6 +213,7 @@ void connection_close(struct connection *connection, const char *reason)
 	char peer[OS_ADDRESS_TEXT_BYTES];
 
 	ASSERT(connection->target != NULL);
+	ASSERT(reason != NULL);
 	if (connection->state == CONNECTION_CLOSING)
 		return;
 	ASSERT(connection->state != CONNECTION_MOVING);
@@ -197,7 +223,8 @@ void connection_close(struct connection *connection, const char *reason)
 	connection->state = CONNECTION_CLOSING;
 	connection->close_step = CLOSE_BEGIN;
 	reactor_timer_stop(&connection->deadline);
-	reactor_timer_stop(&connection->watchdog);
+	if (!PLANTED(TIMER_OF_THE_DEAD))
+		reactor_timer_stop(&connection->watchdog);
 	op_wake(&connection->close_op);
 }
 
@@ -208,6 +235,7 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 	uint32_t size;
 
 	ASSERT(connection->target != NULL);
+	ASSERT(fault != NULL && header != NULL);
 	if (connection->state >= CONNECTION_LINGER)
 		return;
 	ASSERT(connection->state != CONNECTION_MOVING);
@@ -215,6 +243,7 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 	log_warn(connection->target->log,
 		 "target: fatal error of the connection from %s: status %u, field %u", peer,
 		 (unsigned)fault->fes, fault->field_offset);
+	REACHED("target_sends_a_termination");
 	/* The handshake's answer may still be on its way out of the same memory; then the peer
 	 * learns it by the closing alone. */
 	if (list_is_empty(&connection->control_item.link)) {
@@ -223,7 +252,8 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 		send_control(connection, size);
 	}
 	connection->state = CONNECTION_LINGER;
-	reactor_timer_start(&connection->deadline, LINGER_NS);
+	reactor_timer_start(&connection->deadline,
+			    connection->target->options.linger_timeout_ms * 1000000ULL);
 }
 
 /* ---- the move to the subsystem's home ---- */
@@ -232,6 +262,7 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 static void connection_bind(struct connection *connection, struct reactor *reactor)
 {
 	ASSERT(reactor != NULL);
+	ASSERT(connection->busy_count <= 1);
 	connection->reactor = reactor;
 	receive_init(connection);
 	send_init(connection);
@@ -246,6 +277,8 @@ static void connection_arrived(struct reactor_message *message)
 	struct target_subsystem *subsystem = connection->subsystem;
 
 	ASSERT(connection->state == CONNECTION_MOVING);
+	ASSERT(connection->first.is_parked);
+	ASSERT(connection->slots == NULL && connection->controller == NULL);
 	connection_bind(connection, subsystem->home);
 	connection->first.op.queue = reactor_ready(subsystem->home);
 	connection->state = CONNECTION_CONNECT;
@@ -261,6 +294,7 @@ static void connection_arrived(struct reactor_message *message)
 static void connection_leave_main(struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->target->unauthenticated_count > 0);
 	ASSERT(connection->is_unauthenticated);
 	list_remove(&connection->link);
 	connection->is_unauthenticated = false;
@@ -272,6 +306,7 @@ void connection_adopt(struct connection *connection)
 	struct target_subsystem *subsystem = connection->subsystem;
 
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->state == CONNECTION_CONNECT);
 	ASSERT(subsystem->home == connection->reactor);
 	connection_leave_main(connection);
 	list_push_back(&subsystem->connections, &connection->link);
@@ -328,6 +363,7 @@ static struct connection *connection_create(struct target *target, struct os_soc
 	struct connection *connection = memory_alloc(sizeof(*connection));
 
 	ASSERT(target->main != NULL);
+	ASSERT(socket != NULL);
 	if (connection == NULL)
 		return NULL;
 	connection->target = target;
@@ -350,13 +386,41 @@ static struct connection *connection_create(struct target *target, struct os_soc
 	return connection;
 }
 
+/* When there are too many strangers, the one that has been there longest goes if it had a fair
+ * time: else a few idle sockets would keep all hosts out. A storm of good hosts is not harmed,
+ * since the young ones stay. Return: true when one goes. */
+static bool strangers_yield(struct target *target)
+{
+	uint64_t fair_ns = target->options.handshake_timeout_ms * 1000000ULL / STRANGER_PARTS;
+	uint64_t now_ns = reactor_now_ns(target->main);
+
+	ASSERT(target->unauthenticated_count > 0);
+	ASSERT(target->options.unauthenticated_count_max > 0);
+	list_for_each (node, &target->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+
+		if (connection->state == CONNECTION_MOVING ||
+		    connection->state >= CONNECTION_LINGER)
+			continue;
+		if (now_ns - connection->accepted_ns < fair_ns)
+			return false; /* the others are younger */
+		COUNT_IF(true, "target_stranger_yields");
+		connection_close(connection, "others want its place");
+		return true;
+	}
+	return false;
+}
+
 void connection_accept(struct target *target, struct os_socket *socket)
 {
 	struct connection *connection;
+	bool is_crowded =
+		target->unauthenticated_count >= target->options.unauthenticated_count_max;
 
 	ASSERT(target->main != NULL);
-	if (target->unauthenticated_count >= target->options.unauthenticated_count_max ||
-	    target_connection_count(target) >= target->options.connection_count_max) {
+	ASSERT(socket != NULL);
+	if (target_connection_count(target) >= target->options.connection_count_max ||
+	    (is_crowded && !strangers_yield(target))) {
 		COUNT_IF(true, "target_connection_refused");
 		os_socket_close(socket, NULL);
 		return;
@@ -367,6 +431,7 @@ void connection_accept(struct target *target, struct os_socket *socket)
 		return;
 	}
 	connection->is_unauthenticated = true;
+	connection->accepted_ns = reactor_now_ns(target->main);
 	target->unauthenticated_count++;
 	atomic_fetch_add_explicit(&target->connection_count, 1, memory_order_relaxed);
 	list_push_back(&target->connections, &connection->link);

@@ -14,6 +14,7 @@
 #include "target/target_parts_impl.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include <string.h>
 
@@ -29,8 +30,13 @@ static void keep_alive_expired(struct reactor_timer *timer)
 	uint64_t silent_ns = reactor_now_ns(controller->reactor) - controller->keep_alive_ns;
 
 	ASSERT(limit_ns > 0);
+	ASSERT(!controller->is_dying);
 	if (silent_ns < limit_ns) {
 		reactor_timer_start(timer, limit_ns - silent_ns);
+		return;
+	}
+	if (PLANTED(KEEP_ALIVE_IGNORED)) {
+		reactor_timer_start(timer, limit_ns);
 		return;
 	}
 	REACHED("target_keep_alive_expired");
@@ -73,6 +79,7 @@ void controller_set_keep_alive(struct controller *controller, uint32_t keep_aliv
 struct controller *controller_find(struct target_subsystem *subsystem, uint16_t cntlid)
 {
 	ASSERT(subsystem->home != NULL);
+	ASSERT(subsystem->controller_count <= TARGET_CONTROLLERS_MAX);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
 
@@ -86,7 +93,8 @@ bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_
 		     const uint8_t host_id[16])
 {
 	ASSERT(subsystem->home != NULL);
-	if (subsystem->ghost_writes == 0)
+	ASSERT(subsystem->ghost_writes <= subsystem->inflight_count);
+	if (subsystem->ghost_writes == 0 || PLANTED(GHOSTS_NOT_AWAITED))
 		return false;
 	list_for_each (node, &subsystem->controllers) {
 		const struct controller *controller = list_entry(node, struct controller, link);
@@ -142,6 +150,7 @@ uint16_t controller_create(struct target_subsystem *subsystem, const struct nvmf
 	uint16_t cntlid = cntlid_pick(subsystem);
 
 	ASSERT(subsystem->home != NULL);
+	ASSERT(connect->qid == 0);
 	if (cntlid == 0 || subsystem->controller_count >= TARGET_CONTROLLERS_MAX)
 		return NVMF_STATUS_CONTROLLER_BUSY;
 	controller = memory_alloc(sizeof(*controller));
@@ -155,7 +164,8 @@ uint16_t controller_create(struct target_subsystem *subsystem, const struct nvmf
 	memcpy(controller->host_id.bytes, connect->host_id, sizeof(controller->host_id.bytes));
 	list_init(&controller->link);
 	list_init(&controller->async_commands);
-	list_init(&controller->buffer_line);
+	list_init(&controller->shares[0].line);
+	list_init(&controller->shares[1].line);
 	reactor_timer_init(&controller->keep_alive_timer, subsystem->home, keep_alive_expired);
 	controller_set_defaults(controller);
 	list_push_back(&subsystem->controllers, &controller->link);
@@ -169,7 +179,10 @@ void controller_discard(struct controller *controller)
 	struct target_subsystem *subsystem = controller->subsystem;
 
 	ASSERT(controller->queue_count == 0 && controller->outstanding_writes == 0);
-	ASSERT(controller->buffer_count == 0 && controller->async_count == 0);
+	ASSERT(controller->notice_count <= RESERVATION_NOTICES_MAX);
+	ASSERT(list_is_empty(&controller->async_commands));
+	ASSERT(controller->shares[0].count == 0 && controller->shares[1].count == 0);
+	ASSERT(controller->async_count == 0);
 	reactor_timer_stop(&controller->keep_alive_timer);
 	list_remove(&controller->link);
 	subsystem->controller_count--;
@@ -210,6 +223,7 @@ void controller_lose_queue(struct connection *connection)
 	struct controller *controller = connection->controller;
 
 	ASSERT(connection->target != NULL);
+	ASSERT(controller != NULL);
 	if (controller->queues[connection->qid] == connection && connection->qid == 0)
 		controller_kill(controller, "its admin connection is lost");
 }
@@ -219,6 +233,7 @@ void controller_drop_queue(struct connection *connection)
 	struct controller *controller = connection->controller;
 
 	ASSERT(controller->queues[connection->qid] == connection);
+	ASSERT(connection->unanswered_count == 0);
 	ASSERT(controller->queue_count > 0);
 	controller->queues[connection->qid] = NULL;
 	controller->queue_count--;

@@ -20,6 +20,7 @@ STATIC_ASSERT(sizeof(struct nvmf_discovery_log) == sizeof(struct nvmf_discovery_
 
 static bool address_is_any(const char *host)
 {
+	ASSERT(host != NULL);
 	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || host[0] == '\0';
 }
 
@@ -31,6 +32,7 @@ static void listener_host(const struct connection *connection, uint32_t index,
 	struct os_address local;
 
 	ASSERT(connection->target->options.has_discovery);
+	ASSERT(index < connection->target->listener_count);
 	if (target->options.advertised_host[0] != '\0') {
 		memcpy(ret_host, target->options.advertised_host, OS_ADDRESS_TEXT_BYTES);
 		ret_host[OS_ADDRESS_TEXT_BYTES - 1] = '\0';
@@ -50,6 +52,7 @@ static bool listener_is_repeated(const struct connection *connection, uint32_t i
 	char other[OS_ADDRESS_TEXT_BYTES];
 
 	ASSERT(connection->target->options.has_discovery);
+	ASSERT(index < connection->target->listener_count);
 	listener_host(connection, index, host);
 	for (uint32_t i = 0; i < index; i++) {
 		listener_host(connection, i, other);
@@ -61,6 +64,7 @@ static bool listener_is_repeated(const struct connection *connection, uint32_t i
 
 static void text_fill(uint8_t *field, size_t size, const char *text)
 {
+	ASSERT(text != NULL);
 	memset(field, ' ', size);
 	memcpy(field, text, strlen(text) < size ? strlen(text) : size);
 }
@@ -74,6 +78,7 @@ static void record_fill(const struct connection *connection,
 	char port[8];
 
 	ASSERT(connection->target->options.has_discovery);
+	ASSERT(listener_index < connection->target->listener_count);
 	ASSERT(ret_entry != NULL);
 	listener_host(connection, listener_index, host);
 	(void)snprintf(port, sizeof(port), "%u", os_address_port(&listener->address));
@@ -106,6 +111,7 @@ static void window_copy(const struct window *window, uint64_t position, const vo
 	uint64_t end = position + RECORD_BYTES;
 
 	ASSERT(window->bytes != NULL);
+	ASSERT(record != NULL);
 	if (end > window->offset + window->size)
 		end = window->offset + window->size;
 	if (from >= end)
@@ -170,6 +176,7 @@ void discovery_log_fill(struct command *command, uint64_t offset_bytes)
 void discovery_changed(struct target *target)
 {
 	ASSERT(target->main != NULL);
+	ASSERT(target->discovery.is_discovery);
 	target->discovery_generation++;
 	async_event_raise_all(&target->discovery, ASYNC_EVENT_DISCOVERY);
 }

@@ -35,6 +35,7 @@ enum fabrics_step {
 static void connect_refuse(struct command *command, uint32_t parameter)
 {
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT((parameter & ~NVMF_CONNECT_INVALID_IN_DATA) < CONNECT_DATA_BYTES);
 	command_fail(command, NVMF_STATUS_CONNECT_INVALID_PARAMETERS);
 	command->result = parameter;
 }
@@ -44,6 +45,7 @@ static struct target_subsystem *connect_subsystem(struct target *target, const c
 	struct target_subsystem *subsystem;
 
 	ASSERT(target->main != NULL);
+	ASSERT(nqn != NULL);
 	if (strcmp(nqn, NVMF_DISCOVERY_NQN) == 0)
 		return target->options.has_discovery ? &target->discovery : NULL;
 	subsystem = target_find_subsystem(target, nqn);
@@ -113,6 +115,8 @@ static enum op_flow connect_detach(struct command *command)
 	struct connection *connection = command->connection;
 
 	ASSERT(connection->reactor == connection->target->main);
+	ASSERT(command == &connection->first);
+	ASSERT(connection->subsystem != NULL);
 	ASSERT(send_is_idle(connection));
 	connection->subsystem->transit_count++;
 	connection->state = CONNECTION_MOVING;
@@ -130,6 +134,7 @@ static void connect_move(struct command *command)
 	struct target_subsystem *subsystem = connection->subsystem;
 
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(subsystem->transit_count > 0);
 	ASSERT(command == &command->connection->first || command->connection->controller != NULL);
 	command_park(command, NULL);
 	connection_move(connection);
@@ -195,6 +200,7 @@ static uint32_t queue_entries_max(const struct connection *connection, uint16_t 
 	uint32_t depth = connection->target->options.queue_depth;
 
 	ASSERT(connection->target != NULL);
+	ASSERT(depth >= 2);
 	return qid == 0 && depth < ADMIN_QUEUE_DEPTH ? ADMIN_QUEUE_DEPTH : depth;
 }
 
@@ -203,6 +209,8 @@ static void connect_join(struct command *command, const struct nvmf_connect *con
 	struct connection *connection = command->connection;
 
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(connection->controller != NULL);
+	ASSERT(connect->qid <= TARGET_IO_QUEUES_MAX);
 	ASSERT(connection->slots != NULL);
 	connection->qid = connect->qid;
 	connection->sq_size = (uint16_t)connect->queue_entries;
@@ -228,6 +236,7 @@ static enum op_flow connect_admit(struct command *command)
 	struct controller *fresh;
 
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(connection->reactor == subsystem->home);
 	ASSERT(command->connection->subsystem != NULL);
 	if (connection_is_ending(connection) || !connect_decode(command, &connect))
 		return OP_NEXT;
@@ -268,6 +277,7 @@ static void property_run(struct command *command, bool is_set)
 	uint16_t status;
 
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->sqe.opcode == NVMF_OPCODE);
 	if (connection->controller == NULL || connection->qid != 0) {
 		command_fail(command, NVME_STATUS_COMMAND_SEQUENCE_ERROR);
 		return;
@@ -285,6 +295,7 @@ static void property_run(struct command *command, bool is_set)
 static void disconnect_run(struct command *command)
 {
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->sqe.opcode == NVMF_OPCODE);
 	if (command->connection->controller == NULL || command->connection->qid == 0)
 		command_fail(command, NVMF_STATUS_INVALID_QUEUE_TYPE);
 	else
@@ -294,6 +305,7 @@ static void disconnect_run(struct command *command)
 static enum fabrics_step fabrics_begin(struct command *command)
 {
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->sqe.opcode == NVMF_OPCODE);
 	switch (((const struct nvmf_command *)&command->sqe)->type) {
 	case NVMF_CONNECT:
 		return connect_begin(command);
@@ -316,6 +328,7 @@ static enum fabrics_step fabrics_begin(struct command *command)
 enum op_flow fabrics_execute(struct command *command)
 {
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(command->sqe.opcode == NVMF_OPCODE);
 	for (;;) {
 		switch ((enum fabrics_step)command->execute_step) {
 		case FABRICS_BEGIN:

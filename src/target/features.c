@@ -18,11 +18,13 @@ static uint32_t queue_count_value(const struct controller *controller)
 	uint32_t count = controller->subsystem->target->options.io_queue_count_max - 1;
 
 	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->subsystem->target->options.io_queue_count_max >= 1);
 	return count | count << 16;
 }
 
 static uint32_t async_supported(const struct target_subsystem *subsystem)
 {
+	ASSERT(subsystem != NULL);
 	if (subsystem->is_discovery)
 		return NVME_ASYNC_EVENT_DISCOVERY_CHANGE;
 	return NVME_ASYNC_EVENT_SMART_MASK | NVME_ASYNC_EVENT_NAMESPACE_ATTRIBUTE |
@@ -33,6 +35,7 @@ static uint32_t async_supported(const struct target_subsystem *subsystem)
 static uint32_t *feature_kept(struct controller *controller, uint8_t feature)
 {
 	ASSERT(controller->subsystem != NULL);
+	ASSERT(controller->queue_count <= TARGET_IO_QUEUES_MAX + 1);
 	switch (feature) {
 	case NVME_FEATURE_ARBITRATION:
 		return &controller->arbitration;

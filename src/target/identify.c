@@ -7,6 +7,8 @@
  */
 #include "target/target_parts_impl.h"
 
+#include "nvme/vendor_cache_id.h"
+
 #include <string.h>
 
 #define PCI_VENDOR_ID	   0x8086
@@ -23,6 +25,8 @@ static void text_fill(uint8_t *field, size_t size, const char *text)
 {
 	size_t length = strlen(text) < size ? strlen(text) : size;
 
+	ASSERT(text != NULL);
+	ASSERT(size > 0);
 	memset(field, ' ', size);
 	memcpy(field, text, length);
 }
@@ -33,6 +37,7 @@ static void controller_fill_limits(const struct controller *controller,
 	const struct target_options *options = &controller->subsystem->target->options;
 
 	ASSERT(controller->subsystem != NULL);
+	ASSERT(options->queue_depth >= 2);
 	data->mdts = MDTS;
 	data->acl = ABORT_LIMIT - 1;
 	data->aerl = ASYNC_EVENTS_MAX - 1;
@@ -56,6 +61,7 @@ static void controller_fill_io(const struct target_subsystem *subsystem,
 	uint16_t oncs = NVME_ONCS_COMPARE | NVME_ONCS_WRITE_ZEROES | NVME_ONCS_RESERVATIONS;
 
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(subsystem->bdev != NULL);
 	data->rab = 6;
 	data->cmic = NVME_CMIC_MULTI_PORT | NVME_CMIC_MULTI_CONTROLLER;
 	data->nn = le32_store(NAMESPACE_ID);
@@ -148,6 +154,8 @@ void identify_namespace(const struct target_subsystem *subsystem,
 		ret_data->anagrpid = le32_store(ANA_GROUP_ID);
 	memcpy(ret_data->nguid, subsystem->uuid.bytes, sizeof(ret_data->nguid));
 	ret_data->lbaf[0].data_bytes_log2 = (uint8_t)__builtin_ctz(bdev->block_bytes);
+	if (bdev->is_local)
+		vendor_cache_id_encode(ret_data, &bdev->cache_id);
 }
 
 /* NGUID and UUID; there is no EUI-64 (figure 277). */
@@ -157,6 +165,7 @@ static void descriptors_fill(const struct target_subsystem *subsystem, uint8_t *
 					NVME_NAMESPACE_DESCRIPTOR_UUID};
 
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(bytes != NULL);
 	for (size_t i = 0; i < sizeof(types); i++) {
 		struct nvme_namespace_descriptor descriptor = {
 			.type = types[i], .length = sizeof(subsystem->uuid.bytes)};

@@ -22,6 +22,8 @@
  */
 #include "target/target_parts_impl.h"
 
+#include "base/planted.h"
+
 #include <string.h>
 
 enum io_step {
@@ -44,6 +46,7 @@ STATIC_ASSERT(LARGE_BUFFER_BYTES - IO_BYTES_MAX >= BLOCK_BYTES_MAX);
 static struct target_subsystem *command_subsystem(const struct command *command)
 {
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command->connection->subsystem != NULL);
 	return command->connection->subsystem;
 }
 
@@ -57,6 +60,7 @@ static uint16_t plan_blocks(struct command *command, uint32_t data_bytes)
 	uint64_t bytes;
 
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command_subsystem(command)->bdev->block_bytes <= BLOCK_BYTES_MAX);
 	status = nvme_rw_decode(&command->sqe, bdev->block_count, &rw);
 	if (status != NVME_STATUS_SUCCESS)
 		return status;
@@ -86,6 +90,7 @@ static uint16_t plan_deallocate(struct command *command, uint32_t data_bytes)
 	struct nvme_dsm dsm = nvme_dsm_decode(&command->sqe);
 
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command->io_type == IO_UNMAP);
 	command->range_count = dsm.is_deallocate ? dsm.range_count : 0;
 	/* Hosts send a full-size list and say how much of it counts. */
 	if (data_bytes < dsm.range_count * sizeof(struct nvme_dsm_range) ||
@@ -111,6 +116,7 @@ static bool plan_type(struct command *command)
 	};
 
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command->connection->controller != NULL);
 	for (uint32_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (types[i].opcode != command->sqe.opcode)
 			continue;
@@ -156,6 +162,7 @@ uint16_t io_plan(struct command *command, uint32_t data_bytes)
 static bool half_is_ready(const struct command *half)
 {
 	ASSERT(half->connection->qid != 0);
+	ASSERT(half->connection->subsystem != NULL);
 	return half->step == COMMAND_EXECUTE && half->execute_step == IO_STEP_BEGIN &&
 	       half->is_parked && !half->is_awaiting_data && !half->is_receiving;
 }
@@ -175,6 +182,7 @@ static void fuse_break(struct command *first)
 static uint16_t fuse_pair(struct command *first, struct command *second)
 {
 	ASSERT(first == NULL || first->connection == second->connection);
+	ASSERT(second->fused == NULL);
 	if (first == NULL)
 		return NVME_STATUS_ABORTED_MISSING_FUSED;
 	if (first->io_type != IO_COMPARE || second->sqe.opcode != NVME_WRITE ||
@@ -196,6 +204,7 @@ uint16_t io_fuse(struct command *command, uint16_t status)
 	uint8_t fuse = command->sqe.flags & NVME_SQE_FUSE_MASK;
 
 	ASSERT(command->connection != NULL);
+	ASSERT(first == NULL || first->fused == NULL);
 	if (fuse != 2 || status != NVME_STATUS_SUCCESS) {
 		if (first != NULL)
 			fuse_break(first);
@@ -243,6 +252,7 @@ static enum op_flow io_begin_first(struct command *first)
 	struct command *second = first->fused;
 
 	ASSERT(first->connection->qid != 0);
+	ASSERT(first->step == COMMAND_EXECUTE);
 	if (first->is_fused_done)
 		return OP_NEXT;
 	if (second == NULL &&
@@ -317,6 +327,7 @@ static enum op_flow io_begin(struct command *command)
 static bool io_is_ready_to_end(const struct command *command)
 {
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	return command_is_cancelled(command) || command_has_failed(command);
 }
 
@@ -401,6 +412,7 @@ static enum io_step io_next_range(struct command *command)
 static bool io_needs_compare(const struct command *command)
 {
 	ASSERT(command->connection->qid != 0);
+	ASSERT(command->step == COMMAND_EXECUTE);
 	return command->io_type == IO_COMPARE || command->is_fused_running;
 }
 
@@ -425,6 +437,7 @@ static enum io_step io_check(struct command *command)
 
 	ASSERT(command->is_inflight);
 	ASSERT(command->step == COMMAND_EXECUTE);
+	REACHED_IF(command_is_cancelled(command), "target_io_cancelled_behind_its_lock");
 	if (command_is_cancelled(command))
 		return IO_STEP_UNLOCK;
 	status = status_from_ana(subsystem->ana_state);
@@ -449,6 +462,7 @@ static enum io_step io_check(struct command *command)
 static struct command *compare_subject(struct command *command)
 {
 	ASSERT(command->connection->qid != 0);
+	ASSERT(!command->is_fused_running || command->fused != NULL);
 	return command->is_fused_running ? command->fused : command;
 }
 
@@ -463,7 +477,8 @@ static enum op_flow io_submit_piece(struct command *command, enum io_type type, 
 	command->piece_blocks = (uint32_t)blocks;
 	io->parent = &command->op;
 	io->type = type;
-	io->is_fua = command->is_fua && (type == IO_WRITE || type == IO_WRITE_ZEROES);
+	io->is_fua = command->is_fua && (type == IO_WRITE || type == IO_WRITE_ZEROES) &&
+		     !PLANTED(TARGET_FUA_DROPPED);
 	io->range = (struct block_range){.first = command->range.first + command->done_blocks,
 					 .count = blocks};
 	io->iov = NULL;
@@ -488,6 +503,7 @@ static enum op_flow io_compare(struct command *command)
 	uint64_t room;
 
 	ASSERT(subject->data != NULL && subject->data_bytes > 0);
+	ASSERT(command->done_blocks < command->range.count);
 	if (bdev->can_compare)
 		return io_submit_piece(command, IO_COMPARE, subject->data, left);
 	room = (subject->buffer->size_bytes - subject->data_bytes) / bdev->block_bytes;
@@ -567,7 +583,10 @@ static enum io_step io_judge(struct command *command)
 {
 	ASSERT(command->is_inflight);
 	ASSERT(command->step == COMMAND_EXECUTE);
+	if (PLANTED(WRITE_ERROR_ANSWERED_OK) && command->io_type == IO_WRITE)
+		command->io.status = IO_OK;
 	if (command->io.status != IO_OK) {
+		REACHED("target_io_failed");
 		command_fail(command, status_from_io(command->io.status, command->is_write));
 		return IO_STEP_UNLOCK;
 	}
@@ -581,6 +600,7 @@ static enum io_step io_judge(struct command *command)
 static void io_unlock(struct command *command)
 {
 	ASSERT(command->step == COMMAND_EXECUTE);
+	ASSERT(!command->is_locked || command->is_inflight);
 	ASSERT(command->connection->qid != 0);
 	if (!command->is_locked)
 		return;

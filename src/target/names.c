@@ -4,10 +4,10 @@
  * The serial number is derived from the bdev's UUID, so every engine that serves a volume shows the
  * same one and multipath recognises the paths.
  */
+#include "base/sha256.h"
 #include "target/target.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +29,7 @@ bool target_nqn_is_valid(const char *nqn)
 {
 	size_t length = strnlen(nqn, NQN_BYTES_MAX);
 
+	ASSERT(nqn != NULL);
 	if (length == 0 || length >= NQN_BYTES_MAX)
 		return false;
 	for (size_t i = 0; i < length; i++) {
@@ -41,10 +42,12 @@ bool target_nqn_is_valid(const char *nqn)
 static void serial_fill(const void *bytes, size_t size, char ret_serial[TARGET_SERIAL_BYTES])
 {
 	static const char digits[] = "0123456789ABCDEF";
-	uint8_t hash[SHA256_DIGEST_LENGTH];
+	uint8_t hash[SHA256_BYTES];
 
-	STATIC_ASSERT(TARGET_SERIAL_BYTES - 1 - SERIAL_PREFIX_BYTES <= 2 * SHA256_DIGEST_LENGTH);
-	(void)SHA256(bytes, size, hash);
+	ASSERT(bytes != NULL);
+	ASSERT(ret_serial != NULL);
+	STATIC_ASSERT(TARGET_SERIAL_BYTES - 1 - SERIAL_PREFIX_BYTES <= 2 * SHA256_BYTES);
+	sha256(bytes, size, hash);
 	memcpy(ret_serial, SERIAL_PREFIX, SERIAL_PREFIX_BYTES);
 	for (int i = SERIAL_PREFIX_BYTES; i < TARGET_SERIAL_BYTES - 1; i++) {
 		int nibble = i - SERIAL_PREFIX_BYTES;
@@ -57,10 +60,12 @@ static void serial_fill(const void *bytes, size_t size, char ret_serial[TARGET_S
 
 void target_serial_from_uuid(const struct uuid *uuid, char ret_serial[TARGET_SERIAL_BYTES])
 {
+	ASSERT(uuid != NULL);
 	serial_fill(uuid->bytes, sizeof(uuid->bytes), ret_serial);
 }
 
 void target_serial_from_name(const char *name, char ret_serial[TARGET_SERIAL_BYTES])
 {
+	ASSERT(name != NULL);
 	serial_fill(name, strlen(name), ret_serial);
 }

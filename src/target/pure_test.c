@@ -137,6 +137,16 @@ static void a_host_sees_the_device_that_it_knows(void **state)
 	assert_int_equal(ns.lbaf[0].data_bytes_log2, 9);
 	assert_memory_equal(ns.nguid, subsystem.uuid.bytes, 16);
 	assert_int_equal(ns.eui64[0], 0);
+
+	/* The life of its cache, of local devices that know it. */
+	assert_int_equal(ns.vendor[0], 0);
+	bdev.cache_id.bytes[15] = 9;
+	identify_namespace(&subsystem, &ns);
+	assert_int_equal(ns.vendor[0], 0);
+	bdev.is_local = true;
+	identify_namespace(&subsystem, &ns);
+	assert_memory_equal((const uint8_t *)&ns + 384, "MAYCACHE", 8);
+	assert_memory_equal((const uint8_t *)&ns + 392, bdev.cache_id.bytes, 16);
 }
 
 static void discovery_controllers_offer_no_io(void **state)

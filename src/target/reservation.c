@@ -12,6 +12,7 @@
  *  1. subsystem->reservations changes only in APPLY, by subsystem->reservation_command.
  *  2. A change that cannot be made durable changes nothing.
  */
+#include "base/planted.h"
 #include "target/reservation_rules.h"
 #include "target/target_parts_impl.h"
 
@@ -36,6 +37,8 @@ uint16_t reservation_check(const struct command *command)
 
 	ASSERT(command->connection->subsystem != NULL);
 	ASSERT(command->connection->controller != NULL);
+	if (PLANTED(RESERVATION_NOT_CHECKED))
+		return NVME_STATUS_SUCCESS;
 	if (reservation_conflicts(&subsystem->reservations,
 				  &command->connection->controller->host_id, is_write))
 		return NVME_STATUS_RESERVATION_CONFLICT;
@@ -56,6 +59,7 @@ static uint32_t report_fill(const struct target_reservation_state *state, uint8_
 	uint32_t offset = sizeof(header);
 
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(bytes != NULL);
 	memcpy(bytes, &header, size < sizeof(header) ? size : sizeof(header));
 	for (uint32_t i = 0; i < state->registrant_count; i++) {
 		struct nvme_reservation_registrant_extended entry = {
@@ -136,6 +140,7 @@ static enum op_flow reservation_turn(struct command *command)
 	if (command_is_cancelled(command))
 		return OP_NEXT;
 	if (subsystem->reservation_command != NULL) {
+		REACHED("target_reservation_waits_its_turn");
 		command_park(command, &subsystem->reservation_line);
 		return OP_WAIT;
 	}
@@ -195,6 +200,7 @@ static enum op_flow reservation_store(struct command *command)
 	struct target_reservation_request *request = &subsystem->reservation_request;
 
 	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(subsystem->reservation_command == command);
 	request->result = 0;
 	if (!request->state.is_persistent && !subsystem->reservations.is_persistent)
 		return OP_NEXT;
@@ -209,6 +215,7 @@ static void notice_send(struct target_subsystem *subsystem, const struct uuid *h
 			enum nvme_reservation_notice type)
 {
 	ASSERT(subsystem->home != NULL);
+	ASSERT(host_id != NULL);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
 
@@ -249,11 +256,12 @@ static enum op_flow reservation_fence(struct command *command)
 	struct target_subsystem *subsystem = command->connection->subsystem;
 
 	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(subsystem->reservation_command == command);
 	list_for_each (node, &subsystem->inflight) {
 		struct command *other = list_entry(node, struct command, flight_link);
 
 		ASSERT(other->fence == NULL);
-		if (reservation_check(other) == NVME_STATUS_SUCCESS)
+		if (reservation_check(other) == NVME_STATUS_SUCCESS || PLANTED(FENCE_NOT_AWAITED))
 			continue;
 		REACHED("target_reservation_fence_waits");
 		other->fence = &command->op;

@@ -13,21 +13,26 @@
  */
 #include "target/reservation_rules.h"
 
+#include "base/planted.h"
+
 #include <string.h>
 
 static bool type_is_for_all(uint8_t type)
 {
+	ASSERT(type <= NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL);
 	return type == NVME_RESERVATION_WRITE_EXCLUSIVE_ALL ||
 	       type == NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL;
 }
 
 static bool type_is_for_registrants(uint8_t type)
 {
+	ASSERT(type <= NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL);
 	return type >= NVME_RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS;
 }
 
 static bool type_excludes_reads(uint8_t type)
 {
+	ASSERT(type <= NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL);
 	return type == NVME_RESERVATION_EXCLUSIVE_ACCESS ||
 	       type == NVME_RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS ||
 	       type == NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL;
@@ -36,6 +41,7 @@ static bool type_excludes_reads(uint8_t type)
 uint32_t reservation_find(const struct target_reservation_state *state, const struct uuid *host_id)
 {
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(host_id != NULL);
 	for (uint32_t i = 0; i < state->registrant_count; i++) {
 		if (uuid_is_equal(&state->registrants[i].host_id, host_id))
 			return i;
@@ -46,6 +52,7 @@ uint32_t reservation_find(const struct target_reservation_state *state, const st
 bool reservation_is_holder(const struct target_reservation_state *state, uint32_t index)
 {
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(state->type <= NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL);
 	if (state->type == NVME_RESERVATION_NONE || index >= state->registrant_count)
 		return false;
 	return type_is_for_all(state->type) || state->holder_index == index;
@@ -57,6 +64,7 @@ bool reservation_conflicts(const struct target_reservation_state *state, const s
 	uint32_t index;
 
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(host_id != NULL);
 	if (state->type == NVME_RESERVATION_NONE)
 		return false;
 	if (!is_write && !type_excludes_reads(state->type))
@@ -117,6 +125,7 @@ static uint16_t register_new(struct target_reservation_state *state, const struc
 			     uint64_t key)
 {
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(reservation_find(state, host_id) == TARGET_REGISTRANTS_MAX);
 	if (state->registrant_count == TARGET_REGISTRANTS_MAX)
 		return NVME_STATUS_INTERNAL_ERROR;
 	state->registrants[state->registrant_count++] =
@@ -130,6 +139,7 @@ static uint16_t register_key(struct target_reservation_state *state, const struc
 	uint32_t index = reservation_find(state, host_id);
 
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(change->action == NVME_RESERVATION_REGISTER_KEY);
 	if (change->other_key == 0)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX)
@@ -164,6 +174,7 @@ static uint16_t register_replace(struct target_reservation_state *state, const s
 	uint32_t index = reservation_find(state, host_id);
 
 	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(change->action == NVME_RESERVATION_REPLACE_KEY);
 	if (change->other_key == 0)
 		return NVME_STATUS_INVALID_FIELD;
 	if (index == TARGET_REGISTRANTS_MAX)
@@ -235,8 +246,11 @@ static uint32_t registrants_preempt(struct target_reservation_state *state, cons
 			   reservation_is_holder(state, i)
 				   ? NVME_RESERVATION_NOTICE_PREEMPTED
 				   : NVME_RESERVATION_NOTICE_REGISTRATION_PREEMPTED);
-		registrant_remove(state, i);
 		count++;
+		if (PLANTED(PREEMPTED_MAY_WRITE))
+			i++;
+		else
+			registrant_remove(state, i);
 	}
 	return count;
 }

@@ -15,6 +15,8 @@
  */
 #include "target/target_parts_impl.h"
 
+#include "base/planted.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -26,6 +28,7 @@ static const uint8_t send_padding[128];
 static uint32_t send_add(struct send *send, uint32_t count, const void *bytes, uint32_t size_bytes)
 {
 	ASSERT(count < SEND_IOV_MAX);
+	ASSERT(size_bytes == 0 || bytes != NULL);
 
 	if (size_bytes == 0)
 		return count;
@@ -41,6 +44,8 @@ static uint32_t send_add_item(struct send *send, uint32_t count, const struct se
 	ASSERT(item->pad_bytes <= sizeof(send_padding));
 
 	count = send_add(send, count, item->head, item->head_bytes);
+	if (PLANTED(ANSWERED_TWICE) && item->answer != NULL && item->answer->is_write)
+		count = send_add(send, count, item->head, item->head_bytes);
 	count = send_add(send, count, send_padding, item->pad_bytes);
 	count = send_add(send, count, item->data, item->data_bytes);
 	return send_add(send, count, item->tail, item->tail_bytes);
@@ -59,6 +64,7 @@ static uint32_t send_collect(struct send *send)
 		if (node == NULL)
 			break;
 		list_push_back(&send->sending, node);
+		list_entry(node, struct send_item, link)->is_handed_over = true;
 		count = send_add_item(send, count, list_entry(node, struct send_item, link));
 	}
 	return count;
@@ -94,6 +100,7 @@ static void send_done_run(struct op *op)
 	struct list_node *node;
 
 	ASSERT(send->is_sending);
+	ASSERT(!list_is_empty(&send->sending));
 	send->is_sending = false;
 	send->sent_count++;
 	while ((node = list_pop_front(&send->sending)) != NULL) {
@@ -130,6 +137,7 @@ void send_enqueue(struct connection *connection, struct send_item *item)
 
 	ASSERT(connection->state != CONNECTION_CLOSING);
 	ASSERT(connection->state != CONNECTION_MOVING);
+	item->is_handed_over = false;
 	list_push_back(&send->queue, &item->link);
 	if (!send->is_sending)
 		op_wake(&send->op);
@@ -153,6 +161,7 @@ void send_drop(struct connection *connection)
 bool send_is_idle(const struct connection *connection)
 {
 	ASSERT(connection->target != NULL);
+	ASSERT(connection->state <= CONNECTION_CLOSING);
 	return !connection->send.is_sending && list_is_empty(&connection->send.queue);
 }
 

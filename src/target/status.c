@@ -65,6 +65,7 @@ static bool status_is_transient(uint16_t status)
 		NVMF_STATUS_CONTROLLER_BUSY,
 	};
 
+	ASSERT(status <= 0x7ff);
 	for (uint32_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++) {
 		if (transient[i] == status)
 			return true;

@@ -13,6 +13,7 @@
  *  3. A command counts in inflight_count, and a write in its controller's outstanding_writes, from
  *     subsystem_io_begin() to subsystem_io_end(), exactly once.
  */
+#include "base/planted.h"
 #include "target/subsystem_impl.h"
 #include "target/target_parts_impl.h"
 
@@ -24,6 +25,7 @@ bool allowed_hosts_contain(const struct allowed_hosts *hosts, const char *host_n
 	if (hosts == NULL || hosts->count == 0)
 		return true;
 	ASSERT(hosts->count <= TARGET_ALLOWED_HOSTS_MAX);
+	ASSERT(host_nqn != NULL);
 	for (uint32_t i = 0; i < hosts->count; i++) {
 		if (strcmp(hosts->nqn[i], host_nqn) == 0)
 			return true;
@@ -34,6 +36,7 @@ bool allowed_hosts_contain(const struct allowed_hosts *hosts, const char *host_n
 void subsystem_ghosts_changed(struct target_subsystem *subsystem)
 {
 	ASSERT(subsystem->home != NULL);
+	ASSERT(subsystem->ghost_writes <= subsystem->inflight_count);
 	list_for_each (node, &subsystem->ghost_line)
 		command_unpark(list_entry(node, struct command, link));
 }
@@ -43,6 +46,8 @@ void subsystem_ghosts_changed(struct target_subsystem *subsystem)
 void subsystem_io_begin(struct target_subsystem *subsystem, struct command *command)
 {
 	ASSERT(!command->is_inflight && command->fence == NULL);
+	ASSERT(!command_is_cancelled(command));
+	ASSERT(command->connection->subsystem == subsystem);
 	ASSERT(subsystem->pause_count == 0);
 	command->is_inflight = true;
 	list_push_back(&subsystem->inflight, &command->flight_link);
@@ -57,6 +62,8 @@ static void subsystem_quiet(struct target_subsystem *subsystem)
 	struct list_node *node;
 
 	ASSERT(subsystem->home != NULL);
+	ASSERT(subsystem->ghost_writes == 0);
+	ASSERT(list_is_empty(&subsystem->inflight));
 	ASSERT(subsystem->inflight_count == 0);
 	while ((node = list_pop_front(&subsystem->changes)) != NULL) {
 		struct target_subsystem_change *change =
@@ -72,6 +79,8 @@ void subsystem_io_end(struct target_subsystem *subsystem, struct command *comman
 	struct op *fence = command->fence;
 
 	ASSERT(command->is_inflight && subsystem->inflight_count > 0);
+	ASSERT(subsystem->ghost_writes <= subsystem->inflight_count);
+	ASSERT(command->connection->subsystem == subsystem);
 	command->is_inflight = false;
 	command->fence = NULL;
 	list_remove(&command->flight_link);
@@ -140,6 +149,8 @@ void subsystem_home_set_ana_state(struct reactor_call *call)
 	struct target_subsystem *subsystem = change->subsystem;
 
 	ASSERT(call->target != NULL);
+	ASSERT(change->ana_state >= TARGET_ANA_OPTIMIZED);
+	ASSERT(change->ana_state <= TARGET_ANA_INACCESSIBLE);
 	if (subsystem->ana_state != change->ana_state) {
 		subsystem->ana_state = change->ana_state;
 		subsystem->ana_change_count++;
@@ -157,6 +168,7 @@ void subsystem_home_set_allowed_hosts(struct reactor_call *call)
 	struct target_subsystem *subsystem = change->subsystem;
 
 	ASSERT(call->target != NULL);
+	ASSERT(change->allowed_host_count <= TARGET_ALLOWED_HOSTS_MAX);
 	allowed_hosts_fill(subsystem->hosts, change->allowed_hosts, change->allowed_host_count);
 	list_for_each (node, &subsystem->controllers) {
 		struct controller *controller = list_entry(node, struct controller, link);
@@ -174,6 +186,7 @@ void subsystem_home_inspect(struct reactor_call *call)
 	struct target_subsystem *subsystem = inspect->subsystem;
 
 	ASSERT(call->target != NULL);
+	ASSERT(subsystem->controller_count <= TARGET_CONTROLLERS_MAX);
 	inspect->controller_count = subsystem->controller_count;
 	inspect->host_count = 0;
 	inspect->reservations = subsystem->reservations;
@@ -220,9 +233,10 @@ static enum op_flow home_open(struct target_subsystem *subsystem)
 	return op_join(&subsystem->home_op);
 }
 
+/* They come from a disk. */
 static bool reservations_are_sane(const struct target_reservation_state *state)
 {
-	ASSERT(state->registrant_count <= TARGET_REGISTRANTS_MAX);
+	ASSERT(state != NULL);
 	if (state->registrant_count > TARGET_REGISTRANTS_MAX ||
 	    state->type > NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL)
 		return false;
@@ -236,6 +250,7 @@ static void home_opened(struct target_subsystem *subsystem)
 	struct target_reservation_request *request = &subsystem->reservation_request;
 
 	ASSERT(subsystem->home != NULL);
+	ASSERT(subsystem->home_call != NULL);
 	if (subsystem->home_result < 0)
 		return;
 	if (request->result == 0 && !reservations_are_sane(&request->state))
@@ -253,6 +268,9 @@ static void home_opened(struct target_subsystem *subsystem)
 static void home_kick(struct target_subsystem *subsystem)
 {
 	ASSERT(subsystem->home != NULL);
+	ASSERT(subsystem->home_step == SUBSYSTEM_DRAIN);
+	if (PLANTED(UNSHARED_BUT_SERVED))
+		return;
 	list_for_each (node, &subsystem->controllers)
 		controller_kill(list_entry(node, struct controller, link),
 				"the subsystem is removed");
@@ -263,8 +281,10 @@ static void home_kick(struct target_subsystem *subsystem)
 
 static bool home_is_drained(struct target_subsystem *subsystem)
 {
-	if (subsystem->connection_count > 0)
+	if (subsystem->connection_count > 0) {
+		REACHED("target_removal_waits_for_hosts");
 		return false; /* subsystem_connection_gone() enters home_op again */
+	}
 	ASSERT(list_is_empty(&subsystem->controllers));
 	ASSERT(subsystem->inflight_count == 0 && list_is_empty(&subsystem->paused));
 	ASSERT(subsystem->reservation_command == NULL);
@@ -326,6 +346,7 @@ void subsystem_home_open(struct reactor_call *call)
 		container_of(call, struct target_subsystem_create, call)->subsystem;
 
 	ASSERT(call->target != NULL);
+	ASSERT(subsystem->home_step == SUBSYSTEM_ANSWER);
 	subsystem->home_step = SUBSYSTEM_OPEN;
 	subsystem->home_call = call;
 	op_start(&subsystem->home_op);
@@ -336,6 +357,7 @@ void subsystem_home_end(struct reactor_call *call)
 	struct target_subsystem *subsystem = change_of(call)->subsystem;
 
 	ASSERT(call->target != NULL);
+	ASSERT(subsystem->home_step == SUBSYSTEM_ANSWER);
 	/* What was paused is cancelled with its connections. */
 	subsystem->home_step = SUBSYSTEM_KICK;
 	subsystem->home_call = call;
@@ -345,6 +367,7 @@ void subsystem_home_end(struct reactor_call *call)
 void subsystem_init(struct target_subsystem *subsystem, struct target *target, struct reactor *home)
 {
 	ASSERT(target != NULL && home != NULL);
+	ASSERT(subsystem->connection_count == 0);
 	subsystem->target = target;
 	subsystem->home = home;
 	subsystem->ana_state = TARGET_ANA_OPTIMIZED;

@@ -29,6 +29,8 @@ enum destroy_step { DESTROY_TRANSIT, DESTROY_END, DESTROY_QUIET, DESTROY_FREE };
 void allowed_hosts_fill(struct allowed_hosts *hosts, const char *const *names, uint32_t count)
 {
 	ASSERT(count <= TARGET_ALLOWED_HOSTS_MAX);
+	ASSERT(hosts != NULL);
+	ASSERT(count == 0 || names != NULL);
 	hosts->count = count;
 	for (uint32_t i = 0; i < count; i++) {
 		memset(hosts->nqn[i], 0, sizeof(hosts->nqn[i]));
@@ -38,6 +40,7 @@ void allowed_hosts_fill(struct allowed_hosts *hosts, const char *const *names, u
 
 static bool host_names_are_valid(const char *const *names, uint32_t count)
 {
+	ASSERT(count == 0 || names != NULL);
 	if (count > TARGET_ALLOWED_HOSTS_MAX)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -64,6 +67,7 @@ static struct target_subsystem *subsystem_alloc(struct target *target, struct re
 	struct target_subsystem *subsystem = memory_alloc(sizeof(*subsystem));
 
 	ASSERT(target->main != NULL);
+	ASSERT(home != NULL);
 	if (subsystem == NULL)
 		return NULL;
 	subsystem_init(subsystem, target, home);
@@ -107,6 +111,7 @@ static void change_told(struct reactor_message *message)
 	struct target_subsystem *subsystem =
 		container_of(message, struct target_subsystem, resize_answer);
 
+	ASSERT(subsystem->is_resize_sent);
 	subsystem->is_resize_sent = false;
 	if (subsystem->is_resize_again && !subsystem->is_leaving)
 		change_send(subsystem);
@@ -120,6 +125,7 @@ static void bdev_event(struct bdev_listener *listener, struct bdev *bdev, enum b
 		container_of(listener, struct target_subsystem, bdev_listener);
 
 	ASSERT(bdev == subsystem->bdev);
+	ASSERT(!list_is_empty(&subsystem->link));
 	log_info(subsystem->target->log, "target: %s: its device %s", subsystem->nqn,
 		 event == BDEV_RESIZED ? "has another size" : "is gone");
 	if (subsystem->is_resize_sent)
@@ -146,6 +152,7 @@ static int create_check(struct target_subsystem_create *create)
 	uint16_t max = create->cntlid_max == 0 ? TARGET_CNTLID_MAX : create->cntlid_max;
 
 	ASSERT(create->target != NULL);
+	ASSERT(create->bdev != NULL);
 	if (!target_nqn_is_valid(create->nqn))
 		return create_fail(create, -EINVAL, "its NQN is not 1 to 223 printable bytes");
 	if (strcmp(create->nqn, NVMF_DISCOVERY_NQN) == 0)
@@ -197,6 +204,8 @@ static enum op_flow create_open(struct target_subsystem_create *create)
 	struct reactor *home = create->bdev->home;
 
 	ASSERT(create->target != NULL);
+	ASSERT(create->bdev != NULL);
+	ASSERT(create->parent != NULL);
 	create->result = 0;
 	create->subsystem = NULL;
 	if (home == NULL)
@@ -227,6 +236,7 @@ static void create_list(struct target_subsystem_create *create)
 	int result;
 
 	ASSERT(create->target != NULL);
+	ASSERT(subsystem == NULL || subsystem->is_leaving);
 	if (create->result < 0)
 		return;
 	result = subsystem->home_result;
@@ -282,6 +292,7 @@ static void change_call(struct target_subsystem_change *change, struct op *paren
 			void (*function)(struct reactor_call *call))
 {
 	ASSERT(change->subsystem != NULL);
+	ASSERT(function != NULL);
 	change->call = (struct reactor_call){.parent = parent,
 					     .origin = change->subsystem->target->main,
 					     .target = change->subsystem->home,
@@ -292,6 +303,8 @@ static void change_call(struct target_subsystem_change *change, struct op *paren
 static enum op_flow destroy_end(struct target_subsystem_change *change)
 {
 	ASSERT(change->subsystem != NULL);
+	ASSERT(change->subsystem->transit_count == 0);
+	ASSERT(change->subsystem->is_leaving);
 	op_wait(&change->op);
 	change_call(change, &change->op, subsystem_home_end);
 	return op_join(&change->op);
@@ -354,6 +367,7 @@ static void change_forward(struct target_subsystem_change *change,
 			   void (*function)(struct reactor_call *call))
 {
 	ASSERT(!change->subsystem->is_leaving);
+	ASSERT(function != NULL);
 	change->result = 0;
 	change_call(change, change->parent, function);
 }
@@ -361,18 +375,21 @@ static void change_forward(struct target_subsystem_change *change,
 void target_subsystem_pause_submit(struct target_subsystem_change *change)
 {
 	ASSERT(change->subsystem != NULL);
+	ASSERT(change->parent != NULL);
 	change_forward(change, subsystem_home_pause);
 }
 
 void target_subsystem_resume_submit(struct target_subsystem_change *change)
 {
 	ASSERT(change->subsystem != NULL);
+	ASSERT(change->parent != NULL);
 	change_forward(change, subsystem_home_resume);
 }
 
 void target_subsystem_set_ana_state_submit(struct target_subsystem_change *change)
 {
 	ASSERT(change->subsystem != NULL);
+	ASSERT(change->parent != NULL);
 	if (change->ana_state < TARGET_ANA_OPTIMIZED ||
 	    change->ana_state > TARGET_ANA_INACCESSIBLE) {
 		change->result = -EINVAL;
@@ -388,6 +405,8 @@ void target_subsystem_set_allowed_hosts_submit(struct target_subsystem_change *c
 	struct target_subsystem *subsystem = change->subsystem;
 
 	ASSERT(change->subsystem != NULL);
+	ASSERT(change->parent != NULL);
+	ASSERT(!subsystem->is_leaving);
 	if (!host_names_are_valid(change->allowed_hosts, change->allowed_host_count)) {
 		change->result = -EINVAL;
 		op_done(change->parent);
@@ -402,6 +421,7 @@ void target_subsystem_set_allowed_hosts_submit(struct target_subsystem_change *c
 void target_subsystem_inspect_submit(struct target_subsystem_inspect *inspect)
 {
 	ASSERT(!inspect->subsystem->is_leaving);
+	ASSERT(inspect->parent != NULL);
 	inspect->call = (struct reactor_call){.parent = inspect->parent,
 					      .origin = inspect->subsystem->target->main,
 					      .target = inspect->subsystem->home,
@@ -414,6 +434,7 @@ void target_subsystem_inspect_submit(struct target_subsystem_inspect *inspect)
 struct target_subsystem *target_find_subsystem(struct target *target, const char *nqn)
 {
 	ASSERT(target->main != NULL);
+	ASSERT(nqn != NULL);
 	list_for_each (node, &target->subsystems) {
 		struct target_subsystem *subsystem =
 			list_entry(node, struct target_subsystem, link);
@@ -430,30 +451,35 @@ struct target_subsystem *target_subsystem_next(struct target *target,
 	struct list_node *node = previous == NULL ? target->subsystems.next : previous->link.next;
 
 	ASSERT(target->main != NULL);
+	ASSERT(previous == NULL || previous->target == target);
 	return node == &target->subsystems ? NULL : list_entry(node, struct target_subsystem, link);
 }
 
 const char *target_subsystem_nqn(const struct target_subsystem *subsystem)
 {
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(subsystem->nqn[0] != '\0');
 	return subsystem->nqn;
 }
 
 struct bdev *target_subsystem_bdev(const struct target_subsystem *subsystem)
 {
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(subsystem->bdev != NULL);
 	return subsystem->bdev;
 }
 
 enum target_ana_state target_subsystem_ana_state(const struct target_subsystem *subsystem)
 {
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(subsystem->ana_state_on_main >= TARGET_ANA_OPTIMIZED);
 	return subsystem->ana_state_on_main;
 }
 
 uint32_t target_subsystem_allowed_host_count(const struct target_subsystem *subsystem)
 {
 	ASSERT(!subsystem->is_discovery);
+	ASSERT(subsystem->hosts_on_main->count <= TARGET_ALLOWED_HOSTS_MAX);
 	return subsystem->hosts_on_main->count;
 }
 

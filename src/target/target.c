@@ -31,6 +31,7 @@ void target_options_default(struct target_options *ret_options)
 		.handshake_timeout_ms = 10 * 1000,
 		.association_timeout_ms = 120 * 1000,
 		.stall_timeout_ms = 60 * 1000,
+		.linger_timeout_ms = 500,
 		.connection_count_max = 16 * 1024,
 		.unauthenticated_count_max = 1024,
 		.controller_buffers_max = 64,
@@ -66,7 +67,7 @@ static bool options_are_valid(const struct target_options *options)
 	       (options->in_capsule_bytes == 4096 || options->in_capsule_bytes == 8192) &&
 	       options->keep_alive_ms_min >= KEEP_ALIVE_UNIT_MS &&
 	       options->handshake_timeout_ms > 0 && options->stall_timeout_ms >= 4 &&
-	       options->controller_buffers_max > 0;
+	       options->linger_timeout_ms > 0 && options->controller_buffers_max > 0;
 }
 
 static int target_listen(struct target *target, struct target_create *create)
@@ -99,6 +100,7 @@ static int target_listen(struct target *target, struct target_create *create)
 static void target_unlisten(struct target *target, struct op *parent)
 {
 	ASSERT(target->main != NULL);
+	ASSERT(target->listener_count <= TARGET_LISTENERS_MAX);
 	for (uint32_t i = 0; i < target->listener_count; i++) {
 		struct listener *listener = &target->listeners[i];
 
@@ -115,6 +117,7 @@ static void discovery_init(struct target *target)
 	struct target_subsystem *discovery = &target->discovery;
 
 	ASSERT(target->main != NULL);
+	ASSERT(discovery->target == NULL);
 	subsystem_init(discovery, target, target->main);
 	discovery->is_discovery = true;
 	memcpy(discovery->nqn, NVMF_DISCOVERY_NQN, sizeof(NVMF_DISCOVERY_NQN));
@@ -129,6 +132,7 @@ static void create_result(struct target_create *create)
 	struct target *target;
 
 	ASSERT(create->main != NULL);
+	ASSERT(create->options != NULL);
 	create->target = NULL;
 	if (!options_are_valid(create->options)) {
 		create->result = -EINVAL;
@@ -170,6 +174,7 @@ void target_create_submit(struct target_create *create)
 static enum op_flow destroy_listeners(struct target *target)
 {
 	ASSERT(target->main != NULL);
+	ASSERT(list_is_empty(&target->subsystems));
 	target_unlisten(target, &target->destroy_op);
 	list_for_each (node, &target->connections)
 		connection_close(list_entry(node, struct connection, link), "shutdown");

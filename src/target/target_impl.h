@@ -29,7 +29,6 @@
 #define SEND_IOV_MAX		64
 #define RECEIVE_PDUS_PER_TURN	64
 #define RECEIVE_BYTES_PER_TURN	(512 * 1024)
-#define LINGER_NS		(500 * 1000 * 1000ULL) /* a closing peer may read its reason */
 #define KEEP_ALIVE_UNIT_MS	100
 #define NAMESPACE_ID		1u
 #define ANA_GROUP_ID		1u
@@ -48,8 +47,9 @@ struct send_item {
 	uint8_t head_bytes;
 	uint8_t pad_bytes; /* zeroes between head and data (HPDA) */
 	uint8_t tail_bytes;
-	uint8_t head[28]; /* PDU header and its digest */
-	uint8_t tail[32]; /* data digest; response capsule behind C2H data */
+	bool is_handed_over; /* to the system, which may have sent it already */
+	uint8_t head[28];    /* PDU header and its digest */
+	uint8_t tail[32];    /* data digest; response capsule behind C2H data */
 };
 
 /* ---- a command ---- */
@@ -93,7 +93,6 @@ struct command {
 	bool is_awaiting_data;	/* asked for by R2T and not all there */
 	bool is_write;		/* changes the namespace */
 	bool is_answered;	/* its answer is in the send queue, or further */
-	bool is_charged;	/* holds one of the controller's large buffers */
 	bool is_missing_fused;	/* its other half did not follow */
 	bool is_fused_done;	/* first half: the second has set its outcome */
 	bool is_fused_running;	/* second half: the first half's data is in use */
@@ -108,7 +107,9 @@ struct command {
 	uint8_t *data; /* in @buffer, or the connection's own for Connect */
 	uint32_t data_bytes;
 	uint32_t received_bytes;
+	uint32_t capsule_offset; /* of its data in the capsule's */
 	struct buffer *buffer;
+	struct buffer_share *share; /* that it counts in; NULL: in none */
 	struct buffer_waiter waiter;
 
 	struct send_item request; /* R2T */
@@ -165,6 +166,7 @@ struct receive {
 	uint32_t stub_bytes;	/* of a header that came in parts */
 	uint32_t padding_bytes; /* still to be skipped */
 	uint32_t data_bytes;	/* still to come in this PDU */
+	uint32_t skip_bytes;	/* of them, in front of the command's own */
 	uint32_t digest_bytes;	/* got of the data digest */
 	uint32_t crc;
 	struct command *command;       /* whose data this is; NULL: thrown away */
@@ -183,6 +185,11 @@ struct send {
 	uint64_t sent_count; /* progress, for the watchdog */
 	bool is_sending;
 	struct iovec iov[SEND_IOV_MAX];
+};
+
+struct watched { /* by the watchdog */
+	uint64_t progress;
+	uint32_t stuck_count; /* looks without any */
 };
 
 struct connection {
@@ -216,10 +223,11 @@ struct connection {
 	struct reactor_timer deadline; /* handshake, linger */
 	struct reactor_timer watchdog; /* send or R2T without progress */
 	uint64_t received_progress;    /* bytes of awaited data */
-	uint64_t watched_sent;
-	uint64_t watched_received;
-	uint32_t stuck_send_count; /* looks without progress */
-	uint32_t stuck_data_count;
+	uint64_t received_pdus;	       /* that were whole */
+	uint64_t accepted_ns;
+	struct watched watched_sends;
+	struct watched watched_data;
+	struct watched watched_pdus;
 	uint32_t awaited_data_count; /* commands that wait for H2C data */
 
 	struct op close_op;
@@ -258,6 +266,12 @@ struct error_entry {
 	uint64_t lba;
 };
 #define ERROR_ENTRIES_MAX 16
+
+/* What one controller has of a reactor's buffers. Invariant: nobody waits when count is 0. */
+struct buffer_share {
+	uint32_t count;	       /* held, or waited for in the pool's line */
+	struct list_node line; /* commands that wait for count to fall */
+};
 
 struct controller {
 	struct list_node link; /* subsystem->controllers */
@@ -303,8 +317,7 @@ struct controller {
 	uint32_t write_atomicity;
 	bool is_write_through; /* the write cache is turned off: every write is durable */
 
-	struct list_node buffer_line; /* commands that wait for buffer_count to fall */
-	uint32_t buffer_count;	      /* large buffers held */
+	struct buffer_share shares[2]; /* of small buffers, of large ones */
 };
 
 /* ---- a subsystem ---- */

@@ -49,6 +49,8 @@ void send_control(struct connection *connection, uint32_t size_bytes);
 void receive_init(struct connection *connection);
 /** Something that the receiver waited for is there. */
 void receive_wake(struct connection *connection);
+/** The host is to go on: a PDU has begun, and nothing here keeps it waiting. */
+bool receive_is_inside_pdu(const struct connection *connection);
 /** Uses up to @size_bytes. Return: how many were used; fewer when it has to wait. */
 size_t receive_bytes(struct connection *connection, const uint8_t *bytes, size_t size_bytes);
 

@@ -40,6 +40,8 @@ void stage_turn(struct stage *stage)
 {
 	(void)reactor_turn(stage->main, false);
 	(void)reactor_turn(stage->home, false);
+	if (stage->on_turn != NULL)
+		stage->on_turn(stage->on_turn_context);
 }
 
 void stage_run_ms(struct stage *stage, uint32_t ms)
@@ -406,8 +408,12 @@ static void send_data(struct host *host, const void *bytes, uint32_t size)
 	}
 }
 
-uint16_t host_command(struct host *host, struct nvme_sqe *sqe, const void *capsule,
-		      uint32_t capsule_bytes)
+struct le32 host_digest(const void *bytes, size_t size)
+{
+	return le32_store(crc32c(bytes, size));
+}
+
+uint16_t host_command_header(struct host *host, struct nvme_sqe *sqe, uint32_t capsule_bytes)
 {
 	struct nvme_tcp_frame frame = host_frame(host);
 	struct nvme_tcp_capsule_command pdu;
@@ -416,6 +422,13 @@ uint16_t host_command(struct host *host, struct nvme_sqe *sqe, const void *capsu
 	sqe->cid = le16_store(host->cid);
 	nvme_tcp_command_encode(&pdu, &frame, sqe, capsule_bytes);
 	send_header(host, &pdu, sizeof(pdu));
+	return host->cid;
+}
+
+uint16_t host_command(struct host *host, struct nvme_sqe *sqe, const void *capsule,
+		      uint32_t capsule_bytes)
+{
+	(void)host_command_header(host, sqe, capsule_bytes);
 	send_data(host, capsule, capsule_bytes);
 	return host->cid;
 }
@@ -471,7 +484,7 @@ uint16_t host_connect_with(struct host *host, const struct nvmf_connect *connect
 	return status.status;
 }
 
-static void host_queue(struct stage *stage, struct host *host, uint16_t qid)
+void host_queue(struct stage *stage, struct host *host, uint16_t qid)
 {
 	struct nvmf_connect connect;
 	uint32_t result;
@@ -508,22 +521,28 @@ void host_io(struct stage *stage, struct host *host, const struct host *admin)
 	host_queue(stage, host, 1);
 }
 
-static void host_serve_r2t(struct host *host, const struct nvme_tcp_r2t *r2t, const uint8_t *bytes)
+void host_data(struct host *host, const struct nvme_tcp_transfer *transfer, const uint8_t *bytes,
+	       bool is_last)
 {
 	struct nvme_tcp_frame frame = host_frame(host);
+	struct nvme_tcp_data pdu;
+
+	nvme_tcp_h2c_encode(&pdu, &frame, transfer, is_last);
+	send_header(host, &pdu, sizeof(pdu));
+	send_data(host, bytes, transfer->length);
+}
+
+static void host_serve_r2t(struct host *host, const struct nvme_tcp_r2t *r2t, const uint8_t *bytes)
+{
 	struct nvme_tcp_transfer transfer = {.cid = le16_load(r2t->cccid),
 					     .tag = le16_load(r2t->ttag)};
 	uint32_t offset = le32_load(r2t->r2to);
 	uint32_t end = offset + le32_load(r2t->r2tl);
 
 	while (offset < end) {
-		struct nvme_tcp_data pdu;
-
 		transfer.offset = offset;
 		transfer.length = end - offset < 16384 ? end - offset : 16384;
-		nvme_tcp_h2c_encode(&pdu, &frame, &transfer, offset + transfer.length == end);
-		send_header(host, &pdu, sizeof(pdu));
-		send_data(host, bytes + offset, transfer.length);
+		host_data(host, &transfer, bytes + offset, offset + transfer.length == end);
 		offset += transfer.length;
 	}
 }

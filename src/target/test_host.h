@@ -29,6 +29,8 @@ struct stage {
 	bool is_woken;
 	struct log log;
 	uint16_t port;
+	void (*on_turn)(void *context); /* called after each turn, when set */
+	void *on_turn_context;
 };
 
 /** Starts a target; @options may be NULL, listeners are filled in. */
@@ -87,12 +89,18 @@ uint16_t host_connect_with(struct host *host, const struct nvmf_connect *connect
 struct nvmf_connect host_connect_default(const struct host *host, uint16_t qid);
 /** Opens, ICReq, Connect, for I/O queues of @admin's controller. */
 void host_admin(struct stage *stage, struct host *host);
+/** Opens queue @qid of @host's controller. */
+void host_queue(struct stage *stage, struct host *host, uint16_t qid);
 void host_enable(struct host *host);
 void host_io(struct stage *stage, struct host *host, const struct host *admin);
 
 /** Sends a command capsule; data in the capsule when @capsule_bytes > 0. Return: its cid. */
 uint16_t host_command(struct host *host, struct nvme_sqe *sqe, const void *capsule,
 		      uint32_t capsule_bytes);
+/** Sends only the header of a capsule that announces @capsule_bytes of data. Return: its cid. */
+uint16_t host_command_header(struct host *host, struct nvme_sqe *sqe, uint32_t capsule_bytes);
+/** Data digest. */
+struct le32 host_digest(const void *bytes, size_t size);
 /** The next PDU must be a response. Return: its status field. */
 struct nvme_status_field host_response(struct host *host, uint64_t *ret_result, uint16_t *ret_cid);
 /** Sends @sqe with a transport SGL of @bytes, takes data or serves R2T. Return: the status. */
@@ -106,6 +114,9 @@ struct nvme_sqe host_rw(enum nvme_opcode opcode, uint64_t block, uint32_t count)
 void host_sgl(struct nvme_sqe *sqe, enum nvme_data_place place, uint32_t length);
 /** Sends a write with its data in the capsule and does not wait. Return: its cid. */
 uint16_t host_capsule_write(struct host *host, uint64_t block, const void *bytes, uint32_t size);
+/** Data PDUs for an R2T: @transfer's part of the command's data, which is at @bytes. */
+void host_data(struct host *host, const struct nvme_tcp_transfer *transfer, const uint8_t *bytes,
+	       bool is_last);
 /** I/O of these types stays at the device. Return: the rule, for stage_let_go(). */
 int stage_hold(struct stage *stage, uint32_t type_mask);
 void stage_let_go(struct stage *stage, int rule);

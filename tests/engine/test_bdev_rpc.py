@@ -182,6 +182,34 @@ def test_taken_port_ends_the_start_with_the_way_out(tmp_path):
     assert str(port) in done.stderr and "--grpc-port" in done.stderr
 
 
+def test_port_that_becomes_free_is_waited_for(tmp_path):
+    import subprocess
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        child = subprocess.Popen([BUILD / "src/engine/io-engine", "--grpc-ip", "127.0.0.1",
+                                  "--grpc-port", str(port), "--tgt-port", "0",
+                                  "--tgt-second-port", "0", "--state-dir", tmp_path / "s"],
+                                 stderr=subprocess.PIPE, text=True)
+        seen = []
+        for line in child.stderr:
+            seen.append(line)
+            if "waiting up to" in line:
+                break
+    try:
+        for line in child.stderr:
+            seen.append(line)
+            if "serving: node" in line:
+                break
+        assert "serving: node" in seen[-1], "".join(seen)
+        child.terminate()
+        assert child.wait(20) == 0
+    finally:
+        child.kill()
+        child.stderr.close()
+
+
 def test_orderly_stop_ends_with_zero(engine):
     engine.create_bdev(MALLOC)
     engine.share_bdev("disk0")

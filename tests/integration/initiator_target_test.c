@@ -494,6 +494,26 @@ static void subsystem_that_goes_and_comes_back_is_found_again(void **state)
 	bdev_channel_close(channel);
 }
 
+static void life_of_the_cache_is_passed_on_and_unknown_while_the_link_is_down(void **state)
+{
+	struct setting *setting = *state;
+	struct initiator_info info;
+
+	setting->device = remote_create(setting, setting->devices, "");
+	assert_false(uuid_is_nil(&setting->disk->cache_id));
+	assert_true(uuid_is_equal(&setting->device->cache_id, &setting->disk->cache_id));
+	subsystem_destroy(setting);
+	until(setting,
+	      initiator_describe(setting->device, &info) && info.state == INITIATOR_RESETTING);
+	assert_true(uuid_is_nil(&setting->device->cache_id));
+	/* As after a loss of power: the same namespace, and another life. */
+	setting->disk->cache_id.bytes[0] ^= 1;
+	subsystem_create(setting);
+	until(setting,
+	      initiator_describe(setting->device, &info) && info.state == INITIATOR_RUNNING);
+	assert_true(uuid_is_equal(&setting->device->cache_id, &setting->disk->cache_id));
+}
+
 static void access_state_is_followed(void **state)
 {
 	struct setting *setting = *state;
@@ -616,6 +636,7 @@ int main(void)
 		TEST(data_is_the_same_with_digests),
 		TEST(resets_under_load_lose_no_byte),
 		TEST(subsystem_that_goes_and_comes_back_is_found_again),
+		TEST(life_of_the_cache_is_passed_on_and_unknown_while_the_link_is_down),
 		TEST(access_state_is_followed),
 		TEST(growth_is_passed_on),
 		TEST(reservation_fences_the_other_host),

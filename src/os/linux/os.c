@@ -6,6 +6,7 @@
 #include "os/linux/ring_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -73,6 +74,21 @@ void os_entropy_fill(struct os *os, void *bytes, size_t size_bytes)
 		position += rc;
 		size_bytes -= (size_t)rc;
 	}
+}
+
+/* random(4): 36 characters and a newline, drawn anew at each boot. */
+void os_boot_id(struct os *os, struct uuid *ret_id)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char text[UUID_TEXT_BYTES] = "";
+
+	(void)os;
+	*ret_id = (struct uuid){{0}};
+	if (fd < 0)
+		return;
+	if (read(fd, text, UUID_TEXT_BYTES - 1) != UUID_TEXT_BYTES - 1 || !uuid_parse(text, ret_id))
+		*ret_id = (struct uuid){{0}};
+	(void)close(fd);
 }
 
 const char *os_environment(struct os *os, const char *name)

@@ -56,6 +56,20 @@ static void clock_never_goes_back(void **state)
 	assert_true(os_core_count(loop->os) >= 1);
 }
 
+static void boot_id_is_the_same_for_all_processes_of_this_boot(void **state)
+{
+	struct test_loop *loop = *state;
+	struct uuid one, other;
+	struct os *os;
+
+	os_boot_id(loop->os, &one);
+	assert_false(uuid_is_nil(&one));
+	assert_int_equal(os_open(&os), 0);
+	os_boot_id(os, &other);
+	assert_true(uuid_is_equal(&one, &other));
+	os_close(os);
+}
+
 static void entropy_fills_every_byte(void **state)
 {
 	struct test_loop *loop = *state;
@@ -265,6 +279,7 @@ static int kind_run(const enum ring_kind *kind)
 {
 	const struct CMUnitTest tests[] = {
 		T(clock_never_goes_back),
+		T(boot_id_is_the_same_for_all_processes_of_this_boot),
 		T(entropy_fills_every_byte),
 		T(directories_are_made_with_parents),
 		T(memory_is_zeroed_and_aligned),
