@@ -281,16 +281,30 @@ void listener_offer(struct os_listener *listener, struct end *end)
 
 struct os_socket *os_listener_accept(struct os_listener *listener)
 {
-	struct list_node *node = list_pop_front(&listener->backlog);
+	struct list_node *node;
 	struct end *end;
 
 	ASSERT(sim_current() == listener->process);
+	/* The kernel keeps it in the backlog, and the listener asks again later. */
+	if (listener->process->is_out_of_sockets)
+		return NULL;
+	node = list_pop_front(&listener->backlog);
 	if (node == NULL)
 		return NULL;
 	listener->backlog_count--;
 	end = list_entry(node, struct end, backlog_link);
 	end->listener = NULL;
 	return socket_make(listener->ring, end);
+}
+
+void sim_listeners_look(struct sim_process *process)
+{
+	list_for_each (node, &process->listeners) {
+		struct os_listener *listener = list_entry(node, struct os_listener, link);
+
+		if (listener->backlog_count > 0)
+			sim_completion_push(listener->ring, &listener->acceptable);
+	}
 }
 
 void os_listener_address(const struct os_listener *listener, struct os_address *ret_address)

@@ -19,9 +19,12 @@ struct store {
 	struct list_node requests;
 	bool is_away;
 	uint32_t lost_answer_chance;
+	uint64_t extra_ns;
 	uint64_t epoch;
 	bool has_record;
 	struct nexus_record record;
+	void (*stored)(void *argument);
+	void *argument;
 };
 
 struct store_request { /* of the world: outlives a crash of who asked */
@@ -67,6 +70,21 @@ void store_set_lost_answers(struct store *store, uint32_t chance)
 	store->lost_answer_chance = chance;
 }
 
+void store_set_slow(struct store *store, uint64_t extra_ns)
+{
+	sim_trace(store->sim, "store slow", extra_ns, 0, 0);
+	store->extra_ns = extra_ns;
+}
+
+bool store_is_idle(const struct store *store)
+{
+	list_for_each (node, &store->requests) {
+		if (sim_event_is_scheduled(&list_entry(node, struct store_request, link)->event))
+			return false;
+	}
+	return true;
+}
+
 uint64_t store_take_epoch(struct store *store)
 {
 	store->epoch++;
@@ -76,6 +94,12 @@ uint64_t store_take_epoch(struct store *store)
 const struct nexus_record *store_record(const struct store *store)
 {
 	return store->has_record ? &store->record : NULL;
+}
+
+void store_watch(struct store *store, void (*stored)(void *argument), void *argument)
+{
+	store->stored = stored;
+	store->argument = argument;
 }
 
 static uint64_t healthy_mask(const struct nexus_record *record)
@@ -97,6 +121,8 @@ static enum nexus_record_result record_store(struct store *store, const struct n
 		return NEXUS_RECORD_OK; /* it is there already, or a later one is */
 	store->record = *record;
 	store->has_record = true;
+	if (store->stored != NULL)
+		store->stored(store->argument);
 	return NEXUS_RECORD_OK;
 }
 
@@ -160,6 +186,7 @@ static void request_submit(struct nexus_recorder *recorder, struct nexus_record_
 	sim_completion_init(&request->completion, request_complete);
 	list_init(&request->link);
 	list_push_back(&store->requests, &request->link);
+	delay_ns += store->extra_ns;
 	sim_event_schedule(store->sim, &request->event, store->is_away ? AWAY_NS : delay_ns);
 }
 

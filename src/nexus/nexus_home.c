@@ -450,7 +450,8 @@ static enum op_flow home_remove_leave(struct nexus_request *request)
 	struct nexus_child *child = request_child(request);
 
 	ASSERT(child->job == NULL);
-	ASSERT(!child->is_leaving);
+	/* It may be on its way already: the last request was answered before that was recorded. */
+	ASSERT(!child->is_leaving || !child->is_wanted_healthy);
 	ASSERT(!nexus_child_is_last(child));
 	nexus_child_fault(child, NEXUS_REASON_BY_CLIENT);
 	child->is_leaving = true;
