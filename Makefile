@@ -33,7 +33,8 @@ bench: packages ## figures of the data path, as ratios against references in the
 	@tools/bench
 
 sim: packages all ## simulator campaign: SEEDS=n FIRST=n, or one SEED=n TRACE=1
-	@$(BUILD)/sim/sim_campaign $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST)) $(if $(TRACE),--trace)
+	@$(BUILD)/sim/sim_campaign $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST) --jobs $$(nproc)) \
+		$(if $(TRACE),--trace)
 
 soak: packages all ## campaigns with fresh seeds until stopped, one line a minute
 	@tools/soak --build $(BUILD)

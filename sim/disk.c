@@ -52,6 +52,10 @@ struct sim_disk {
 	bool is_held_exclusively;
 };
 
+struct sim_disk_copy {
+	struct disk_image image;
+};
+
 struct os_disk { /* an opened disk, memory of the process */
 	struct sim_disk *disk;
 	uint32_t flags;
@@ -122,12 +126,15 @@ static void content_write(struct sim_disk *disk, uint64_t offset, const void *by
 	disk_image_write(&disk->current, offset, bytes, size);
 	if (offset + size > disk->options.size_bytes)
 		disk->options.size_bytes = offset + size;
-	cached = sim_allocate(sizeof(*cached) + (bytes == NULL ? 0 : size));
-	cached->number = disk->cached_number_next++;
-	cached->offset = offset;
-	cached->size = size;
-	cached->is_zeroes = bytes == NULL;
-	cached->is_forced = is_forced;
+	cached = malloc(sizeof(*cached) + (bytes == NULL ? 0 : size));
+	ASSERT(cached != NULL);
+	*cached = (struct cached){
+		.number = disk->cached_number_next++,
+		.offset = offset,
+		.size = size,
+		.is_forced = is_forced,
+		.is_zeroes = bytes == NULL,
+	};
 	if (bytes != NULL)
 		memcpy(cached->bytes, bytes, size);
 	list_init(&cached->link);
@@ -142,8 +149,6 @@ static void content_write(struct sim_disk *disk, uint64_t offset, const void *by
 void sim_disk_power_cut(struct sim_disk *disk)
 {
 	uint32_t counts[3] = {0, 0, 0};
-	uint8_t page[IMAGE_PAGE_BYTES];
-	uint64_t pages = (disk->options.size_bytes + IMAGE_PAGE_BYTES - 1) / IMAGE_PAGE_BYTES;
 
 	disk->process->power_cuts++;
 	list_for_each (node, &disk->cached) {
@@ -158,15 +163,8 @@ void sim_disk_power_cut(struct sim_disk *disk)
 		cached_drop(disk, cached);
 	}
 	sim_trace(disk->process->sim, "disk kept/torn/lost", counts[0], counts[1], counts[2]);
-	for (uint64_t i = 0; i < pages; i++) {
-		bool is_made = (i < disk->current.page_count && disk->current.pages[i] != NULL) ||
-			       (i < disk->durable.page_count && disk->durable.pages[i] != NULL);
-
-		if (!is_made)
-			continue;
-		disk_image_read(&disk->durable, i * IMAGE_PAGE_BYTES, page, sizeof(page));
-		disk_image_write(&disk->current, i * IMAGE_PAGE_BYTES, page, sizeof(page));
-	}
+	disk_image_deinit(&disk->current);
+	disk_image_copy(&disk->durable, &disk->current);
 	ASSERT(disk->cached_count == 0);
 }
 
@@ -242,9 +240,61 @@ void sim_disk_poke(struct sim_disk *disk, uint64_t offset_bytes, const void *byt
 	disk_image_write(&disk->durable, offset_bytes, bytes, size_bytes);
 }
 
+void sim_disk_flip(struct sim_disk *disk, uint64_t offset_bytes, uint32_t bit)
+{
+	uint8_t byte;
+
+	ASSERT(bit < 8);
+	sim_trace(disk->process->sim, "bit flipped", disk->process->index, offset_bytes, bit);
+	sim_disk_peek(disk, offset_bytes, &byte, 1);
+	byte ^= (uint8_t)(1u << bit);
+	sim_disk_poke(disk, offset_bytes, &byte, 1);
+}
+
 uint64_t sim_disk_size_bytes(const struct sim_disk *disk)
 {
 	return disk->options.size_bytes;
+}
+
+void sim_disk_resize(struct sim_disk *disk, uint64_t size_bytes)
+{
+	ASSERT(size_bytes % disk->options.block_bytes == 0);
+	sim_trace(disk->process->sim, "disk resized", disk->process->index, size_bytes, 0);
+	disk->options.size_bytes = size_bytes;
+}
+
+bool sim_disk_has_cache(const struct sim_disk *disk)
+{
+	return !disk->options.is_write_through;
+}
+
+struct sim_disk_copy *sim_disk_copy_create(const struct sim_disk *disk)
+{
+	struct sim_disk_copy *copy = sim_allocate(sizeof(*copy));
+
+	disk_image_copy(&disk->current, &copy->image);
+	return copy;
+}
+
+void sim_disk_copy_destroy(struct sim_disk_copy *copy)
+{
+	if (copy == NULL)
+		return;
+	disk_image_deinit(&copy->image);
+	free(copy);
+}
+
+void sim_disk_copy_restore(struct sim_disk *disk, const struct sim_disk_copy *copy)
+{
+	list_for_each (node, &disk->process->disk_requests)
+		ASSERT(list_entry(node, struct request, link)->disk != disk);
+	sim_trace(disk->process->sim, "disk rolled back", disk->process->index, disk->index, 0);
+	list_for_each (node, &disk->cached)
+		cached_drop(disk, list_entry(node, struct cached, link));
+	disk_image_deinit(&disk->current);
+	disk_image_deinit(&disk->durable);
+	disk_image_copy(&copy->image, &disk->current);
+	disk_image_copy(&copy->image, &disk->durable);
 }
 
 uint32_t sim_disk_unflushed_count(const struct sim_disk *disk)
@@ -254,32 +304,76 @@ uint32_t sim_disk_unflushed_count(const struct sim_disk *disk)
 
 /* ---- operations ---- */
 
+#define NOWHERE UINT64_MAX
+
+/*
+ * Where a silent fault takes an operation instead: the same place when it does not.
+ * Operations outside of the region, or as large as it, are spared.
+ */
+static uint64_t place_draw(struct sim_disk *disk, const struct os_disk_io *io, uint32_t chance)
+{
+	const struct sim_disk_faults *faults = &disk->faults;
+	struct sim *sim = disk->process->sim;
+	uint64_t blocks;
+
+	if (chance == 0 || io->offset_bytes < faults->region_offset_bytes ||
+	    io->offset_bytes + io->size_bytes >
+		    faults->region_offset_bytes + faults->region_size_bytes ||
+	    io->size_bytes >= faults->region_size_bytes)
+		return io->offset_bytes;
+	if (!sim_chance(sim, chance, FAULT_CHANCE_WHOLE))
+		return io->offset_bytes;
+	sim_trace(sim, "silent fault", disk->process->index * 10 + disk->index, io->operation,
+		  io->offset_bytes);
+	if (sim_chance(sim, 1, 2))
+		return NOWHERE;
+	blocks = (faults->region_size_bytes - io->size_bytes) / disk->options.block_bytes;
+	return faults->region_offset_bytes + sim_draw(sim, 0, blocks) * disk->options.block_bytes;
+}
+
 static int write_take_effect(struct sim_disk *disk, const struct os_disk_io *io)
 {
-	uint64_t offset = io->offset_bytes;
+	uint64_t place = place_draw(disk, io, disk->faults.write_lost_chance);
+	uint64_t offset = place;
 
-	if (!disk->options.is_file && offset + io->size_bytes > disk->options.size_bytes)
+	if (!disk->options.is_file && io->offset_bytes + io->size_bytes > disk->options.size_bytes)
 		return -ENOSPC;
+	if (sim_chance(disk->process->sim, disk->faults.full_chance, FAULT_CHANCE_WHOLE))
+		return -ENOSPC;
+	if (place == NOWHERE)
+		return 0;
 	for (uint32_t i = 0; i < io->iov_count; i++) {
 		content_write(disk, offset, io->iov[i].iov_base, io->iov[i].iov_len,
 			      io->is_durable);
 		offset += io->iov[i].iov_len;
 	}
-	ASSERT(offset == io->offset_bytes + io->size_bytes);
+	ASSERT(offset == place + io->size_bytes);
+	return 0;
+}
+
+static int zeroes_take_effect(struct sim_disk *disk, const struct os_disk_io *io)
+{
+	uint64_t place = place_draw(disk, io, disk->faults.write_lost_chance);
+
+	if (place != NOWHERE)
+		content_write(disk, place, NULL, io->size_bytes, io->is_durable);
 	return 0;
 }
 
 static int read_take_effect(struct sim_disk *disk, const struct os_disk_io *io)
 {
-	uint64_t offset = io->offset_bytes;
+	uint64_t place = place_draw(disk, io, disk->faults.read_wrong_chance);
+	bool is_flipped = place == NOWHERE;
+	uint64_t offset = is_flipped ? io->offset_bytes : place;
 
-	if (offset + io->size_bytes > disk->options.size_bytes)
+	if (io->offset_bytes + io->size_bytes > disk->options.size_bytes)
 		return -EIO;
 	for (uint32_t i = 0; i < io->iov_count; i++) {
 		disk_image_read(&disk->current, offset, io->iov[i].iov_base, io->iov[i].iov_len);
 		offset += io->iov[i].iov_len;
 	}
-	ASSERT(offset == io->offset_bytes + io->size_bytes);
+	if (is_flipped)
+		*(uint8_t *)io->iov[0].iov_base ^= 1;
 	return 0;
 }
 
@@ -295,6 +389,8 @@ static bool is_failing(const struct sim_disk *disk, enum os_disk_op operation)
 	uint32_t chance = disk->faults.write_error_chance;
 
 	if (nth_fails(disk->process, nth_kind_of(operation)))
+		return true;
+	if (operation == OS_DISK_FLUSH && disk->faults.flush_refusals > 0)
 		return true;
 	if (operation == OS_DISK_READ)
 		chance = disk->faults.read_error_chance;
@@ -322,8 +418,7 @@ static int take_effect(struct request *request)
 		return 0;
 	case OS_DISK_DISCARD:
 	case OS_DISK_WRITE_ZEROES:
-		content_write(disk, io->offset_bytes, NULL, io->size_bytes, io->is_durable);
-		return 0;
+		return zeroes_take_effect(disk, io);
 	}
 	ASSERT(!"known operation");
 }

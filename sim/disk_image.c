@@ -15,6 +15,23 @@ void disk_image_deinit(struct disk_image *image)
 	*image = (struct disk_image){NULL, 0};
 }
 
+void disk_image_copy(const struct disk_image *image, struct disk_image *ret_copy)
+{
+	ASSERT(ret_copy->pages == NULL && ret_copy->page_count == 0);
+	if (image->page_count == 0)
+		return;
+	ret_copy->pages = calloc(image->page_count, sizeof(image->pages[0]));
+	ASSERT(ret_copy->pages != NULL);
+	ret_copy->page_count = image->page_count;
+	for (uint64_t i = 0; i < image->page_count; i++) {
+		if (image->pages[i] == NULL)
+			continue;
+		ret_copy->pages[i] = malloc(IMAGE_PAGE_BYTES);
+		ASSERT(ret_copy->pages[i] != NULL);
+		memcpy(ret_copy->pages[i], image->pages[i], IMAGE_PAGE_BYTES);
+	}
+}
+
 static size_t part_in_page(uint64_t offset, size_t size)
 {
 	size_t room = IMAGE_PAGE_BYTES - offset % IMAGE_PAGE_BYTES;

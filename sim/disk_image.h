@@ -14,6 +14,8 @@ struct disk_image {
 };
 
 void disk_image_deinit(struct disk_image *image);
+/** @ret_copy is empty before. */
+void disk_image_copy(const struct disk_image *image, struct disk_image *ret_copy);
 void disk_image_read(const struct disk_image *image, uint64_t offset, void *bytes, size_t size);
 /** @bytes NULL: zeroes. */
 void disk_image_write(struct disk_image *image, uint64_t offset, const void *bytes, size_t size);

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "initiator/initiator.h"
+#include "sim/reservation_keeper.h"
 #include "sim/sim_impl.h"
 #include "target/target.h"
 
@@ -15,7 +16,6 @@ enum network_step {
 	NETWORK_TARGET,
 	NETWORK_OPEN, /* the own disk */
 	NETWORK_EXPORT,
-	NETWORK_HOST,
 };
 
 struct engine_network {
@@ -29,8 +29,12 @@ struct engine_network {
 	struct target_create target_create;
 	struct target *target;
 	struct target_subsystem_create export;
+	struct target_subsystem *exported; /* of the replica, or of the volume */
+	struct target_subsystem_change change;
 	struct bdev_create open;
+	struct bdev_destroy close;
 	struct bdev *replica;
+	struct reservation_keeper_client keeper;
 	/* opening and exporting are two submissions for one question */
 	struct op op;
 	struct op *asker;
@@ -42,7 +46,6 @@ static const char *failure(const struct engine_network *network)
 	case NETWORK_TARGET:
 		return network->target_create.result < 0 ? network->target_create.error : NULL;
 	case NETWORK_OPEN:
-	case NETWORK_HOST:
 		return network->open.result < 0 ? network->open.error : NULL;
 	case NETWORK_EXPORT:
 		return network->export.result < 0 ? network->export.error : NULL;
@@ -60,6 +63,8 @@ bool engine_network_judge(struct engine_network *network)
 	}
 	if (network->step == NETWORK_TARGET)
 		network->target = network->target_create.target;
+	if (network->step == NETWORK_EXPORT)
+		network->exported = network->export.subsystem;
 	return true;
 }
 
@@ -69,10 +74,15 @@ void engine_network_target_submit(struct engine_network *network, struct op *par
 	int rc;
 
 	target_options_default(options);
-	options->listen_count = 1;
-	rc = os_address_parse(network->engine->process->ip, TARGET_DEFAULT_PORT,
-			      &options->listen[0]);
-	ASSERT(rc == 0);
+	options->listen_count = HOST_PATHS;
+	/* Shorter than hosts are silent, and less than they ask for, so that both happen. */
+	options->stall_timeout_ms = 4000;
+	options->controller_buffers_max = 4;
+	for (uint32_t i = 0; i < HOST_PATHS; i++) {
+		rc = os_address_parse(sim_process_ip(network->engine->process), HOST_PATH_PORT(i),
+				      &options->listen[i]);
+		ASSERT(rc == 0);
+	}
 	network->step = NETWORK_TARGET;
 	network->target_create = (struct target_create){
 		.parent = parent,
@@ -86,7 +96,7 @@ void engine_network_target_submit(struct engine_network *network, struct op *par
 }
 
 static void export_submit(struct engine_network *network, struct bdev *bdev, const char *nqn,
-			  struct op *parent)
+			  struct target_reservation_store *reservations, struct op *parent)
 {
 	struct target_subsystem_create *create = &network->export;
 
@@ -97,6 +107,7 @@ static void export_submit(struct engine_network *network, struct bdev *bdev, con
 		.bdev = bdev,
 		.home = network->reactors[network->reactor_count - 1],
 		.uuid = bdev->uuid,
+		.reservation_store = reservations,
 	};
 	if (bdev->home != NULL)
 		create->home = NULL;
@@ -119,7 +130,7 @@ static void replica_run(struct op *op)
 		network->replica = network->open.bdev;
 		replica_nqn(network->engine, nqn);
 		op_wait(op);
-		export_submit(network, network->replica, nqn, op);
+		export_submit(network, network->replica, nqn, NULL, op);
 		if (op_join(op) == OP_WAIT)
 			return;
 	}
@@ -133,6 +144,10 @@ void engine_network_replica_submit(struct engine_network *network, struct op *pa
 	network->asker = parent;
 	op_init(&network->op, reactor_ready(network->reactors[0]), replica_run);
 	network->step = NETWORK_OPEN;
+	if (network->replica != NULL) { /* the last try ended after that */
+		op_wake(&network->op);
+		return;
+	}
 	network->open = (struct bdev_create){.parent = &network->op, .registry = network->registry};
 	snprintf(network->open.uri_text, sizeof(network->open.uri_text),
 		 "aio:///dev/disk%u?blk_size=%u&uuid=c1000000-0000-4000-8000-%012x", engine->index,
@@ -146,23 +161,83 @@ void engine_network_replica_submit(struct engine_network *network, struct op *pa
 void engine_network_volume_submit(struct engine_network *network, struct bdev *nexus,
 				  struct op *parent)
 {
-	export_submit(network, nexus, VOLUME_NQN, parent);
+	struct cluster *cluster = network->engine->cluster;
+	struct reactor *home =
+		nexus->home != NULL ? nexus->home : network->reactors[network->reactor_count - 1];
+
+	if (cluster->reservation_keeper == NULL) {
+		export_submit(network, nexus, VOLUME_NQN, NULL, parent);
+		return;
+	}
+	reservation_keeper_client_init(&network->keeper, cluster->reservation_keeper,
+				       network->engine->process, reactor_ring(home));
+	export_submit(network, nexus, VOLUME_NQN, &network->keeper.store, parent);
 }
 
-void engine_network_host_submit(struct engine_network *network, struct op *parent)
-{
-	const struct engine *server = &network->engine->cluster->engines[0];
+/* ---- the way back ---- */
 
-	network->step = NETWORK_HOST;
-	network->open = (struct bdev_create){.parent = parent, .registry = network->registry};
-	snprintf(network->open.uri_text, sizeof(network->open.uri_text), "nvmf://%s:%u/" VOLUME_NQN,
-		 server->process->ip, TARGET_DEFAULT_PORT);
-	bdev_create_submit(&network->open);
+static void unexport(struct engine_network *network, struct op *parent)
+{
+	if (network->exported == NULL) {
+		op_done(parent);
+		return;
+	}
+	network->change =
+		(struct target_subsystem_change){.parent = parent, .subsystem = network->exported};
+	network->exported = NULL;
+	target_subsystem_destroy_submit(&network->change);
 }
 
-struct bdev *engine_network_volume(struct engine_network *network)
+void engine_network_unshare_submit(struct engine_network *network, struct op *parent)
 {
-	return network == NULL ? NULL : network->open.bdev;
+	if (network->engine->index == 0)
+		unexport(network, parent);
+	else
+		op_done(parent);
+}
+
+void engine_network_unexport_submit(struct engine_network *network, struct op *parent)
+{
+	if (network->engine->index != 0)
+		unexport(network, parent);
+	else
+		op_done(parent);
+}
+
+void engine_network_close_submit(struct engine_network *network, struct op *parent)
+{
+	if (network->replica == NULL) {
+		op_done(parent);
+		return;
+	}
+	network->close = (struct bdev_destroy){.parent = parent, .bdev = network->replica};
+	network->replica = NULL;
+	bdev_destroy_submit(network->registry, &network->close);
+}
+
+void engine_network_target_end_submit(struct engine_network *network, struct op *parent)
+{
+	struct target *target = network->target;
+
+	network->target = NULL;
+	if (target == NULL)
+		op_done(parent);
+	else
+		target_destroy_submit(target, parent);
+}
+
+void engine_network_destroy(struct engine_network *network)
+{
+	memory_free(network);
+}
+
+/* ---- names and options ---- */
+
+void engine_network_volume_uri(const struct sim_process *server, uint16_t port,
+			       char ret_uri[URI_TEXT_BYTES_SHOWN])
+{
+	snprintf(ret_uri, URI_TEXT_BYTES_SHOWN, "nvmf://%s:%u/" VOLUME_NQN, sim_process_ip(server),
+		 port);
 }
 
 void engine_network_child_uri(const struct engine *holder, const char *uuid_text,
@@ -172,32 +247,29 @@ void engine_network_child_uri(const struct engine *holder, const char *uuid_text
 
 	replica_nqn(holder, nqn);
 	snprintf(ret_uri, URI_TEXT_BYTES_SHOWN, "nvmf://%s:%u/%s?uuid=%s", holder->process->ip,
-		 TARGET_DEFAULT_PORT, nqn, uuid_text);
+		 HOST_PATH_PORT(holder->index % HOST_PATHS), nqn, uuid_text);
 }
 
-static void initiator_options_draw(struct engine_network *network,
-				   struct initiator_options *ret_options)
+void engine_network_initiator_options(const struct cluster_options *options,
+				      const struct sim_process *process, struct log *log,
+				      struct initiator_options *ret_options)
 {
-	const struct cluster_options *options = &network->engine->cluster->options;
-	bool is_host = network->engine->index == ENGINES;
-
 	initiator_options_default(ret_options);
 	snprintf(ret_options->host_nqn, sizeof(ret_options->host_nqn),
-		 "nqn.2014-08.org.nvmexpress:sim:%s", network->engine->process->name);
+		 "nqn.2014-08.org.nvmexpress:sim:%s", sim_process_name(process));
 	ret_options->host_id[0] = 1;
-	ret_options->host_id[15] = (uint8_t)network->engine->index;
+	ret_options->host_id[15] = (uint8_t)sim_process_index(process);
 	ret_options->has_header_digest = options->has_digests;
 	ret_options->has_data_digest = options->has_digests;
-	ret_options->log = network->log;
-	ret_options->kato_ms = 2000;
-	ret_options->io_timeout_ms = is_host ? 30000 : 5000;
+	ret_options->log = log;
+	ret_options->kato_ms = options->kato_ms;
+	ret_options->io_timeout_ms = 5000;
 	ret_options->admin_timeout_ms = 5000;
 	ret_options->connect_timeout_ms = 3000;
 	ret_options->reconnect_min_ms = 50;
 	ret_options->reconnect_max_ms = 1000;
-	ret_options->ctrl_loss_timeout_ms = is_host ? 3600 * 1000 : 10000;
-	ret_options->fail_fast_ms = is_host ? 3600 * 1000 : 0;
-	ret_options->is_retrying = is_host && options->is_host_retrying;
+	ret_options->ctrl_loss_timeout_ms = 10000;
+	ret_options->fail_fast_ms = 0;
 }
 
 struct engine_network *engine_network_create(struct engine *engine, struct reactor *const *reactors,
@@ -214,9 +286,9 @@ struct engine_network *engine_network_create(struct engine *engine, struct react
 	network->reactor_count = reactor_count;
 	network->registry = registry;
 	network->log = log;
-	if (engine->index != 0 && engine->index != ENGINES)
+	if (engine->index != 0)
 		return network;
-	initiator_options_draw(network, &options);
+	engine_network_initiator_options(&engine->cluster->options, engine->process, log, &options);
 	rc = initiator_register(registry, &options);
 	ASSERT(rc == 0);
 	return network;

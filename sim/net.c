@@ -22,22 +22,42 @@
 #define SMALL_BYTES_MAX	 100
 #define MIDDLE_BYTES_MAX 4096
 
-struct sim_link *sim_net_link(struct sim_process *from, struct sim_process *to)
+struct sim_link *sim_net_link(struct sim_process *from, struct sim_process *to, uint32_t plane)
 {
 	ASSERT(from->sim == to->sim);
-	return &from->sim->links[from->index][to->index];
+	ASSERT(plane < SIM_PLANES);
+	return &from->sim->links[plane][from->index][to->index];
 }
 
-uint64_t net_latency_ns(struct sim_process *from, struct sim_process *to)
+uint64_t net_latency_ns(struct sim_process *from, struct sim_process *to, uint32_t plane)
 {
-	const struct sim_link *link = sim_net_link(from, to);
+	const struct sim_link *link = sim_net_link(from, to, plane);
+	uint64_t latency_ns = sim_draw(from->sim, link->latency_ns_min, link->latency_ns_max);
 
-	return sim_draw(from->sim, link->latency_ns_min, link->latency_ns_max);
+	if (link->extra_ns > 0)
+		latency_ns += sim_draw(from->sim, link->extra_ns / 2, link->extra_ns);
+	return latency_ns;
 }
 
-bool net_is_blocked(struct sim_process *from, struct sim_process *to)
+bool net_is_blocked(struct sim_process *from, struct sim_process *to, uint32_t plane)
 {
-	return sim_net_link(from, to)->is_blocked || !to->has_power || !from->has_power;
+	return sim_net_link(from, to, plane)->block_count > 0 || !to->has_power || !from->has_power;
+}
+
+/* The way from @end to its peer. */
+static struct sim_link *end_link(struct end *end)
+{
+	return sim_net_link(end->process, end_peer(end)->process, end->connection->plane);
+}
+
+static bool end_is_blocked(struct end *end)
+{
+	return net_is_blocked(end->process, end_peer(end)->process, end->connection->plane);
+}
+
+static uint64_t end_latency_ns(struct end *end)
+{
+	return net_latency_ns(end->process, end_peer(end)->process, end->connection->plane);
 }
 
 static void segments_free(struct list_node *segments)
@@ -70,6 +90,13 @@ static void connection_free_if_over(struct connection *connection)
 		connection_free(connection);
 }
 
+static void in_flight_drop(struct end *end)
+{
+	segments_free(&end->in_flight);
+	end->in_flight_bytes = 0;
+	sim_event_cancel(end->connection->sim, &end->delivery);
+}
+
 /* Nothing more comes or goes at this end; bytes received before stay readable. */
 static void end_fail(struct end *end, int error)
 {
@@ -78,9 +105,7 @@ static void end_fail(struct end *end, int error)
 	sim_trace(end->connection->sim, "end failed", end->connection->id, end->index,
 		  (uint64_t)(int64_t)error);
 	end->error = error;
-	segments_free(&end->in_flight);
-	end->in_flight_bytes = 0;
-	sim_event_cancel(end->connection->sim, &end->delivery);
+	in_flight_drop(end);
 	if (end->socket != NULL) {
 		socket_send_finish(end->socket, error);
 		socket_notify(end->socket);
@@ -92,7 +117,7 @@ static void reset_fire(struct sim_event *event)
 	struct end *end = container_of(event, struct end, reset);
 
 	/* A reset that is lost is not repeated: the end learns when it sends. */
-	if (!net_is_blocked(end_peer(end)->process, end->process))
+	if (!end_is_blocked(end_peer(end)))
 		end_fail(end, -ECONNRESET);
 }
 
@@ -100,7 +125,7 @@ static void reset_send(struct end *to)
 {
 	struct sim *sim = to->connection->sim;
 
-	sim_event_schedule(sim, &to->reset, net_latency_ns(end_peer(to)->process, to->process));
+	sim_event_schedule(sim, &to->reset, end_latency_ns(end_peer(to)));
 }
 
 /* Tries again later, or gives up after a long time. */
@@ -123,24 +148,78 @@ static void delivery_retry(struct end *sender)
 		sender->pause_ns = PAUSE_NS_MAX;
 }
 
-static void segment_arrive(struct end *receiver, struct segment *segment)
+static void segment_corrupt(struct end *receiver, struct segment *segment)
 {
 	struct sim *sim = receiver->connection->sim;
-	const struct sim_link *link = sim_net_link(end_peer(receiver)->process, receiver->process);
+	uint64_t place = prng_below(&sim->prng, segment->size);
 
-	if (segment->is_fin) {
-		receiver->is_fin_received = true;
+	segment->bytes[place] ^= (uint8_t)sim_draw(sim, 1, 255);
+	sim_trace(sim, "corrupted", receiver->connection->id, place, 0);
+}
+
+/* The rest of a connection that is being cut: what is beyond the cut never arrives. */
+static void segment_cut(struct end *receiver, struct segment *segment)
+{
+	struct connection *connection = receiver->connection;
+
+	if (segment->size < connection->cut_left_bytes) {
+		connection->cut_left_bytes -= segment->size;
+		return;
+	}
+	segment->size = connection->cut_left_bytes;
+	connection->is_cutting = false;
+	sim_trace(connection->sim, "cut", connection->id, receiver->index, segment->size);
+	in_flight_drop(end_peer(receiver));
+	reset_send(end_peer(receiver));
+	end_fail(receiver, -ECONNRESET);
+}
+
+static void segment_arrive(struct end *receiver, struct segment *segment)
+{
+	struct connection *connection = receiver->connection;
+
+	if (segment->is_fin || segment->is_reset) {
+		if (segment->is_fin)
+			receiver->is_fin_received = true;
+		else
+			end_fail(receiver, -ECONNRESET);
 		free(segment);
 		return;
 	}
-	if (sim_chance(sim, link->corrupt_chance, CORRUPT_WHOLE)) {
-		uint64_t place = prng_below(&sim->prng, segment->size);
-
-		segment->bytes[place] ^= (uint8_t)sim_draw(sim, 1, 255);
-		sim_trace(sim, "corrupted", receiver->connection->id, place, 0);
+	if (sim_chance(connection->sim, end_link(end_peer(receiver))->corrupt_chance,
+		       CORRUPT_WHOLE))
+		segment_corrupt(receiver, segment);
+	if (connection->is_cutting)
+		segment_cut(receiver, segment);
+	if (segment->size == 0) {
+		free(segment);
+		return;
 	}
 	list_push_back(&receiver->received, &segment->link);
 	receiver->received_bytes += segment->size;
+}
+
+/* Return: false if nothing can arrive now. */
+static bool delivery_finds_its_way(struct end *sender)
+{
+	struct end *receiver = end_peer(sender);
+
+	if (receiver->is_black_hole || (end_is_blocked(sender) && sender->process->has_power)) {
+		struct list_node *last = sender->in_flight.previous;
+
+		/* Who has closed hard repeats nothing. */
+		if (last != &sender->in_flight && list_entry(last, struct segment, link)->is_reset)
+			in_flight_drop(sender);
+		else
+			delivery_retry(sender);
+		return false;
+	}
+	sender->blocked_since_ns = 0;
+	if (receiver->is_open && receiver->error == 0)
+		return true;
+	in_flight_drop(sender);
+	reset_send(sender);
+	return false;
 }
 
 static void delivery_fire(struct sim_event *event)
@@ -150,17 +229,8 @@ static void delivery_fire(struct sim_event *event)
 	struct sim *sim = sender->connection->sim;
 	uint32_t bytes = 0;
 
-	if (net_is_blocked(sender->process, receiver->process) && sender->process->has_power) {
-		delivery_retry(sender);
+	if (!delivery_finds_its_way(sender))
 		return;
-	}
-	sender->blocked_since_ns = 0;
-	if (!receiver->is_open || receiver->error != 0) {
-		segments_free(&sender->in_flight);
-		sender->in_flight_bytes = 0;
-		reset_send(sender);
-		return;
-	}
 	for (;;) {
 		struct list_node *node = list_first(&sender->in_flight);
 		struct segment *segment;
@@ -191,13 +261,12 @@ static void delivery_fire(struct sim_event *event)
 static void segment_send(struct end *end, struct segment *segment)
 {
 	struct sim *sim = end->connection->sim;
-	struct end *peer = end_peer(end);
-	const struct sim_link *link = sim_net_link(end->process, peer->process);
-	uint64_t at = sim->now_ns + net_latency_ns(end->process, peer->process);
+	const struct sim_link *link = end_link(end);
+	uint64_t at = sim->now_ns + end_latency_ns(end);
 
 	if (at < end->last_deliver_ns)
 		at = end->last_deliver_ns;
-	at += segment->size * link->ns_per_kib / 1024;
+	at += segment->size * (link->ns_per_kib + link->extra_ns_per_kib) / 1024;
 	end->last_deliver_ns = at;
 	segment->deliver_ns = at;
 	list_init(&segment->link);
@@ -236,7 +305,9 @@ void net_end_pump(struct end *end)
 			return;
 		if (size > end->connection->window_bytes - used)
 			size = end->connection->window_bytes - used;
-		segment = sim_allocate(sizeof(*segment) + size);
+		segment = malloc(sizeof(*segment) + size); /* the bytes come at once */
+		ASSERT(segment != NULL);
+		memset(segment, 0, sizeof(*segment));
 		segment->size = socket_send_take(end->socket, segment->bytes, size);
 		if (segment->size == 0) {
 			free(segment);
@@ -251,7 +322,7 @@ static void window_fire(struct sim_event *event)
 {
 	struct end *end = container_of(event, struct end, window);
 
-	if (net_is_blocked(end_peer(end)->process, end->process))
+	if (end_is_blocked(end_peer(end)))
 		sim_event_schedule(end->connection->sim, event, PAUSE_NS_FIRST);
 	else
 		net_end_pump(end);
@@ -262,17 +333,18 @@ void net_end_consumed(struct end *end)
 	struct end *sender = end_peer(end);
 
 	if (sender->is_open && !sim_event_is_scheduled(&sender->window))
-		sim_event_schedule(end->connection->sim, &sender->window,
-				   net_latency_ns(end->process, sender->process));
+		sim_event_schedule(end->connection->sim, &sender->window, end_latency_ns(end));
 }
 
-struct connection *net_connection_create(struct sim_process *client, struct sim_process *server)
+struct connection *net_connection_create(struct sim_process *client, struct sim_process *server,
+					 uint32_t plane)
 {
 	struct connection *connection = sim_allocate(sizeof(*connection));
 	struct sim *sim = client->sim;
 
 	connection->sim = sim;
 	connection->id = sim->connection_id_next++;
+	connection->plane = plane;
 	connection->window_bytes = (uint32_t)sim_draw(sim, WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
 	list_init(&connection->link);
 	list_push_back(&sim->connections, &connection->link);
@@ -294,6 +366,39 @@ struct connection *net_connection_create(struct sim_process *client, struct sim_
 	return connection;
 }
 
+/* Some of what is on its way may still arrive: the peer can do with it what it likes. */
+static void reset_send_behind(struct end *end)
+{
+	struct sim *sim = end->connection->sim;
+	uint32_t count = 0;
+	uint64_t kept;
+	struct segment *reset;
+
+	list_for_each (node, &end->in_flight)
+		count++;
+	kept = end->error == 0 && sim_chance(sim, 1, 2) ? prng_below(&sim->prng, count + 1) : 0;
+	if (kept == 0) {
+		in_flight_drop(end);
+		if (end->error == 0)
+			reset_send(end_peer(end));
+		return;
+	}
+	list_for_each (node, &end->in_flight) {
+		struct segment *segment = list_entry(node, struct segment, link);
+
+		if (kept > 0) {
+			kept--;
+			continue;
+		}
+		list_remove(node);
+		end->in_flight_bytes -= segment->size;
+		free(segment);
+	}
+	reset = sim_allocate(sizeof(*reset));
+	reset->is_reset = true;
+	segment_send(end, reset);
+}
+
 void net_end_close(struct end *end, bool is_hard)
 {
 	struct connection *connection = end->connection;
@@ -309,11 +414,7 @@ void net_end_close(struct end *end, bool is_hard)
 	}
 	/* After an orderly close the kernel sends on what a partition holds back. */
 	if (is_hard || !list_is_empty(&end->received) || end->error != 0) {
-		segments_free(&end->in_flight);
-		end->in_flight_bytes = 0;
-		sim_event_cancel(connection->sim, &end->delivery);
-		if (end->error == 0)
-			reset_send(end_peer(end));
+		reset_send_behind(end);
 	} else {
 		struct segment *fin = sim_allocate(sizeof(*fin));
 
@@ -379,33 +480,44 @@ void sim_net_free_all(struct sim *sim)
 
 /* ---- faults ---- */
 
+void sim_net_block_one_way(struct sim_process *from, struct sim_process *to, uint32_t plane,
+			   bool is_blocked)
+{
+	struct sim_link *link = sim_net_link(from, to, plane);
+
+	sim_trace(from->sim, is_blocked ? "block" : "unblock", from->index, to->index, plane);
+	ASSERT(is_blocked || link->block_count > 0);
+	link->block_count += is_blocked ? 1 : UINT32_MAX;
+}
+
 void sim_net_block(struct sim_process *one, struct sim_process *other, bool is_blocked)
 {
-	sim_trace(one->sim, is_blocked ? "block" : "unblock", one->index, other->index, 0);
-	sim_net_link(one, other)->is_blocked = is_blocked;
-	sim_net_link(other, one)->is_blocked = is_blocked;
+	for (uint32_t plane = 0; plane < SIM_PLANES; plane++) {
+		sim_net_block_one_way(one, other, plane, is_blocked);
+		sim_net_block_one_way(other, one, plane, is_blocked);
+	}
 }
 
 void sim_net_heal(struct sim *sim)
 {
-	sim_trace(sim, "heal", 0, 0, 0);
-	for (uint32_t i = 0; i < sim->process_count; i++) {
-		for (uint32_t j = 0; j < sim->process_count; j++) {
-			struct sim_link *link = &sim->links[i][j];
+	struct sim_link *links = &sim->links[0][0][0];
 
-			link->is_blocked = false;
-			link->corrupt_chance = 0;
-			link->latency_ns_max = link->latency_ns_min * 10;
-		}
-		sim->processes[i]->is_refusing = false;
+	sim_trace(sim, "heal", 0, 0, 0);
+	for (size_t i = 0; i < sizeof(sim->links) / sizeof(*links); i++) {
+		links[i].block_count = 0;
+		links[i].corrupt_chance = 0;
+		links[i].extra_ns = 0;
+		links[i].extra_ns_per_kib = 0;
 	}
+	for (uint32_t i = 0; i < sim->process_count; i++)
+		sim->processes[i]->is_refusing = false;
 }
 
 static void connection_reset(struct connection *connection)
 {
 	struct sim *sim = connection->sim;
 
-	sim_trace(sim, "fault: reset", connection->id, 0, 0);
+	sim_trace(sim, "reset", connection->id, 0, 0);
 	for (int i = 0; i < 2; i++)
 		sim_event_schedule(sim, &connection->ends[i].reset,
 				   sim_draw(sim, 0, RESET_SPREAD_NS));
@@ -420,21 +532,83 @@ uint32_t sim_net_connection_count(const struct sim *sim)
 	return count;
 }
 
-bool sim_net_reset_one(struct sim *sim)
+static bool connection_is_between(const struct connection *connection,
+				  const struct sim_process *one, const struct sim_process *other)
 {
-	uint32_t count = sim_net_connection_count(sim);
-	uint64_t chosen;
+	const struct sim_process *client = connection->ends[0].process;
+	const struct sim_process *server = connection->ends[1].process;
 
+	return (client == one && server == other) || (client == other && server == one);
+}
+
+static struct connection *connection_pick(struct sim_process *one, struct sim_process *other,
+					  uint64_t pick)
+{
+	uint32_t count = 0;
+
+	list_for_each (node, &one->sim->connections)
+		count += connection_is_between(list_entry(node, struct connection, link), one,
+					       other);
 	if (count == 0)
-		return false;
-	chosen = prng_below(&sim->prng, count);
-	list_for_each (node, &sim->connections) {
-		if (chosen-- == 0) {
-			connection_reset(list_entry(node, struct connection, link));
-			break;
-		}
+		return NULL;
+	pick %= count;
+	list_for_each (node, &one->sim->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+
+		if (connection_is_between(connection, one, other) && pick-- == 0)
+			return connection;
 	}
+	ASSERT(!"one of those that were counted");
+}
+
+bool sim_net_reset_one(struct sim_process *one, struct sim_process *other, uint64_t pick)
+{
+	struct connection *connection = connection_pick(one, other, pick);
+
+	if (connection != NULL)
+		connection_reset(connection);
+	return connection != NULL;
+}
+
+bool sim_net_cut_one(struct sim_process *one, struct sim_process *other, uint64_t pick,
+		     uint32_t byte_count)
+{
+	struct connection *connection = connection_pick(one, other, pick);
+
+	if (connection == NULL)
+		return false;
+	sim_trace(one->sim, "cut begins", connection->id, byte_count, 0);
+	connection->is_cutting = true;
+	connection->cut_left_bytes = byte_count;
 	return true;
+}
+
+bool sim_net_half_open_one(struct sim_process *one, struct sim_process *other, uint64_t pick,
+			   bool is_silent)
+{
+	struct connection *connection = connection_pick(one, other, pick);
+	struct end *end;
+
+	if (connection == NULL)
+		return false;
+	end = &connection->ends[connection->ends[0].process == one ? 0 : 1];
+	sim_trace(one->sim, "half open", connection->id, end->index, is_silent);
+	end->is_black_hole = is_silent;
+	end_fail(end, -ETIMEDOUT);
+	return true;
+}
+
+void sim_net_mend_between(struct sim_process *one, struct sim_process *other)
+{
+	list_for_each (node, &one->sim->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+
+		if (!connection_is_between(connection, one, other))
+			continue;
+		connection->is_cutting = false;
+		connection->ends[0].is_black_hole = false;
+		connection->ends[1].is_black_hole = false;
+	}
 }
 
 uint32_t sim_net_reset_between(struct sim_process *one, struct sim_process *other)
@@ -443,10 +617,8 @@ uint32_t sim_net_reset_between(struct sim_process *one, struct sim_process *othe
 
 	list_for_each (node, &one->sim->connections) {
 		struct connection *connection = list_entry(node, struct connection, link);
-		struct sim_process *client = connection->ends[0].process;
-		struct sim_process *server = connection->ends[1].process;
 
-		if ((client == one && server == other) || (client == other && server == one)) {
+		if (connection_is_between(connection, one, other)) {
 			connection_reset(connection);
 			count++;
 		}

@@ -19,6 +19,7 @@ struct segment {
 	uint32_t size;
 	uint32_t consumed;
 	bool is_fin;
+	bool is_reset; /* nothing but: the connection ends where it arrives */
 	uint8_t bytes[];
 };
 
@@ -37,7 +38,8 @@ struct end {
 	struct list_node received;
 	uint32_t received_bytes;
 	bool is_fin_received;
-	int error; /* 0 or -errno: nothing more comes or goes */
+	bool is_black_hole; /* what is sent to it vanishes, and nobody is told */
+	int error;	    /* 0 or -errno: nothing more comes or goes */
 	/* sending */
 	struct list_node in_flight;
 	uint32_t in_flight_bytes;
@@ -54,7 +56,10 @@ struct connection {
 	struct sim *sim;
 	uint64_t id;
 	uint32_t window_bytes;
-	struct end ends[2]; /* 0 has connected */
+	uint32_t plane;
+	bool is_cutting;
+	uint32_t cut_left_bytes; /* that may still arrive when it is */
+	struct end ends[2];	 /* 0 has connected */
 };
 
 struct os_socket {
@@ -93,9 +98,10 @@ static inline struct end *end_peer(struct end *end)
 }
 
 /* net.c */
-uint64_t net_latency_ns(struct sim_process *from, struct sim_process *to);
-bool net_is_blocked(struct sim_process *from, struct sim_process *to);
-struct connection *net_connection_create(struct sim_process *client, struct sim_process *server);
+uint64_t net_latency_ns(struct sim_process *from, struct sim_process *to, uint32_t plane);
+bool net_is_blocked(struct sim_process *from, struct sim_process *to, uint32_t plane);
+struct connection *net_connection_create(struct sim_process *client, struct sim_process *server,
+					 uint32_t plane);
 /** Gives an end up. Hard, or with bytes unread: the peer gets a reset; else an orderly end. */
 void net_end_close(struct end *end, bool is_hard);
 /** Sends as much of the socket's os_send as the window permits. */

@@ -4,7 +4,7 @@
  * The sink checks every byte's number, so a lost, doubled or swapped byte is seen at once.
  */
 #include "os/os_socket.h"
-#include "sim/sim_net.h"
+#include "sim/sim_impl.h"
 #include "sim/test_box.h"
 
 #include <errno.h>
@@ -31,7 +31,8 @@ struct world {
 	struct os_socket *accepted;
 	uint64_t received;
 	int server_end;
-	bool is_lazy; /* does not consume */
+	bool is_lazy;	  /* does not consume */
+	bool is_counting; /* takes bytes for bytes, whatever their numbers */
 	/* client */
 	struct os_connect connect;
 	struct os_socket *socket; /* of the first connect that worked */
@@ -56,7 +57,7 @@ static void sink_run(struct op *op)
 	if (world->is_lazy)
 		return;
 	while ((size = os_socket_peek(world->accepted, &bytes)) > 0) {
-		for (ssize_t i = 0; i < size; i++)
+		for (ssize_t i = 0; i < size && !world->is_counting; i++)
 			assert_int_equal(bytes[i],
 					 (uint8_t)((world->received + (uint64_t)i) % 251));
 		world->received += (uint64_t)size;
@@ -123,18 +124,24 @@ static void server_listen(struct world *world)
 }
 
 /* Return: the result of the connect. */
-static int client_connect(struct world *world, const char *host, uint64_t limit_ns)
+static int client_connect_to(struct world *world, const char *host, uint16_t port,
+			     uint64_t limit_ns)
 {
 	struct sim_process *previous = sim_enter(world->client.process);
 
 	box_wait_init(&world->connected, &world->client);
 	world->connect = (struct os_connect){.parent = &world->connected.op};
-	assert_int_equal(os_address_parse(host, PORT, &world->connect.address), 0);
+	assert_int_equal(os_address_parse(host, port, &world->connect.address), 0);
 	op_wait(&world->connected.op);
 	os_connect_submit(reactor_ring(world->client.reactor), &world->connect);
 	sim_leave(previous);
 	assert_true(box_join(&world->client, &world->connected, limit_ns));
 	return world->connect.result;
+}
+
+static int client_connect(struct world *world, const char *host, uint64_t limit_ns)
+{
+	return client_connect_to(world, host, PORT, limit_ns);
 }
 
 static struct world *world_open(uint64_t seed)
@@ -244,7 +251,7 @@ static void a_partition_without_end_ends_the_connection(void **state)
 	(void)state;
 	flood_start(world, 100 * CHUNK_BYTES);
 	sim_run_for(world->sim, 2 * SIM_MS);
-	sim_net_link(world->client.process, world->server.process)->is_blocked = true;
+	sim_net_block_one_way(world->client.process, world->server.process, 0, true);
 	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, 2 * NET_GIVE_UP_NS),
 			 SIM_REACHED);
 	assert_int_equal(world->send.result, -ETIMEDOUT);
@@ -258,10 +265,164 @@ static void a_reset_ends_both_sides_in_mid_stream(void **state)
 	(void)state;
 	flood_start(world, 1000 * CHUNK_BYTES);
 	sim_run_for(world->sim, 5 * SIM_MS);
-	assert_true(sim_net_reset_one(world->sim));
+	assert_true(sim_net_reset_one(world->client.process, world->server.process, 0));
 	assert_int_equal(sim_run(world->sim, server_sees_the_end, world, SIM_S), SIM_REACHED);
 	assert_int_equal(world->server_end, -ECONNRESET);
 	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, SIM_S), SIM_REACHED);
+	sim_destroy(world->sim);
+}
+
+static void a_cut_connection_ends_after_so_many_bytes(void **state)
+{
+	(void)state;
+	for (uint32_t bytes = 0; bytes < 100000; bytes = bytes * 3 + 1) {
+		struct world *world = world_open(bytes);
+
+		flood_start(world, 1000 * CHUNK_BYTES);
+		assert_true(
+			sim_net_cut_one(world->client.process, world->server.process, 0, bytes));
+		assert_int_equal(sim_run(world->sim, server_sees_the_end, world, SIM_S),
+				 SIM_REACHED);
+		assert_int_equal(world->server_end, -ECONNRESET);
+		assert_int_equal(world->received, bytes);
+		assert_int_equal(sim_run(world->sim, client_sees_the_end, world, SIM_S),
+				 SIM_REACHED);
+		sim_destroy(world->sim);
+	}
+}
+
+static void the_end_of_half_a_connection_is_noticed_when_the_other_half_sends(void **state)
+{
+	struct world *world = world_open(9);
+
+	(void)state;
+	flood_start(world, CHUNK_BYTES);
+	assert_int_equal(sim_run(world->sim, all_is_received, world, SIM_S), SIM_REACHED);
+	assert_true(sim_net_half_open_one(world->server.process, world->client.process, 0, false));
+	assert_int_equal(sim_run(world->sim, server_sees_the_end, world, SIM_S), SIM_REACHED);
+	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, 100 * SIM_S),
+			 SIM_DEADLINE);
+	world->to_send += CHUNK_BYTES;
+	op_wake(&world->source);
+	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, SIM_S), SIM_REACHED);
+	sim_destroy(world->sim);
+}
+
+static void a_silent_half_swallows_bytes_until_the_sender_gives_up(void **state)
+{
+	struct world *world = world_open(10);
+
+	(void)state;
+	flood_start(world, 100 * CHUNK_BYTES);
+	sim_run_for(world->sim, 2 * SIM_MS);
+	assert_true(sim_net_half_open_one(world->server.process, world->client.process, 0, true));
+	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, NET_GIVE_UP_NS / 2),
+			 SIM_DEADLINE);
+	assert_int_equal(sim_run(world->sim, client_sees_the_end, world, NET_GIVE_UP_NS),
+			 SIM_REACHED);
+	assert_int_equal(world->send.result, -ETIMEDOUT);
+	sim_destroy(world->sim);
+}
+
+static void a_blocked_plane_leaves_the_other_one_alone(void **state)
+{
+	struct world *world = world_open(11);
+
+	(void)state;
+	for (uint16_t plane = 0; plane < SIM_PLANES; plane++) {
+		uint16_t port = (uint16_t)(PORT + plane);
+
+		assert_int_equal(SIM_PLANE_OF_PORT(port), plane);
+		sim_net_block_one_way(world->client.process, world->server.process, plane, true);
+		assert_int_equal(client_connect_to(world, "10.0.0.2", port, 200 * SIM_S),
+				 -ETIMEDOUT);
+		/* The other one answers, with a listener or without one. */
+		assert_int_equal(client_connect_to(world, "10.0.0.2", (uint16_t)(port ^ 1), SIM_S),
+				 plane == 1 ? 0 : -ECONNREFUSED);
+		sim_net_block_one_way(world->client.process, world->server.process, plane, false);
+	}
+	sim_destroy(world->sim);
+}
+
+static void a_link_that_two_faults_block_is_free_when_both_have_ended(void **state)
+{
+	struct world *world = world_open(12);
+
+	(void)state;
+	sim_net_block(world->client.process, world->server.process, true);
+	sim_net_block_one_way(world->client.process, world->server.process, 0, true);
+	sim_net_block(world->client.process, world->server.process, false);
+	assert_int_equal(client_connect(world, "10.0.0.2", 200 * SIM_S), -ETIMEDOUT);
+	sim_net_block_one_way(world->client.process, world->server.process, 0, false);
+	assert_int_equal(client_connect(world, "10.0.0.2", SIM_S), 0);
+	sim_destroy(world->sim);
+}
+
+static void a_longer_or_narrower_way_takes_its_time(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct world *world = world_open(13);
+		struct sim_link *link = sim_net_link(world->client.process, world->server.process,
+						     SIM_PLANE_OF_PORT(PORT));
+		uint64_t begun_ns;
+
+		flood_start(world, 20 * CHUNK_BYTES);
+		begun_ns = sim_now_ns(world->sim);
+		if (i == 0)
+			link->extra_ns = 4 * SIM_S;
+		else
+			link->extra_ns_per_kib = 5 * SIM_MS;
+		assert_int_equal(sim_run(world->sim, all_is_received, world, 500 * SIM_S),
+				 SIM_REACHED);
+		assert_true(sim_now_ns(world->sim) - begun_ns > 2 * SIM_S);
+		sim_destroy(world->sim);
+	}
+}
+
+static void bytes_on_their_way_may_arrive_after_a_hard_close(void **state)
+{
+	uint32_t arrived = 0;
+	uint32_t lost = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		struct world *world = world_open(seed);
+		struct sim_process *previous;
+
+		flood_start(world, 1000 * CHUNK_BYTES);
+		sim_net_link(world->client.process, world->server.process, 0)->extra_ns = SIM_S;
+		sim_run_for(world->sim, 20 * SIM_MS);
+		world->received = 0;
+		world->is_counting = true;
+		previous = sim_enter(world->client.process);
+		os_socket_abort(world->socket, NULL);
+		sim_leave(previous);
+		assert_int_equal(sim_run(world->sim, server_sees_the_end, world, 10 * SIM_S),
+				 SIM_REACHED);
+		assert_int_equal(world->server_end, -ECONNRESET);
+		arrived += world->received > 0;
+		lost += world->received == 0;
+		sim_destroy(world->sim);
+	}
+	assert_true(arrived > 5 && lost > 5);
+}
+
+static void without_sockets_connects_fail_and_accepts_wait(void **state)
+{
+	struct world *world = world_open(14);
+
+	(void)state;
+	sim_process_refuse_sockets(world->client.process, true);
+	assert_int_equal(client_connect(world, "10.0.0.2", SIM_S), -EMFILE);
+	sim_process_refuse_sockets(world->client.process, false);
+	sim_process_refuse_sockets(world->server.process, true);
+	assert_int_equal(client_connect(world, "10.0.0.2", SIM_S), 0);
+	sim_run_for(world->sim, 10 * SIM_S);
+	assert_null(world->accepted);
+	sim_process_refuse_sockets(world->server.process, false);
+	sim_run_for(world->sim, SIM_S);
+	assert_non_null(world->accepted);
 	sim_destroy(world->sim);
 }
 
@@ -343,6 +504,14 @@ int main(void)
 		cmocka_unit_test(a_partition_holds_bytes_and_heals),
 		cmocka_unit_test(a_partition_without_end_ends_the_connection),
 		cmocka_unit_test(a_reset_ends_both_sides_in_mid_stream),
+		cmocka_unit_test(a_cut_connection_ends_after_so_many_bytes),
+		cmocka_unit_test(the_end_of_half_a_connection_is_noticed_when_the_other_half_sends),
+		cmocka_unit_test(a_silent_half_swallows_bytes_until_the_sender_gives_up),
+		cmocka_unit_test(a_blocked_plane_leaves_the_other_one_alone),
+		cmocka_unit_test(a_link_that_two_faults_block_is_free_when_both_have_ended),
+		cmocka_unit_test(a_longer_or_narrower_way_takes_its_time),
+		cmocka_unit_test(bytes_on_their_way_may_arrive_after_a_hard_close),
+		cmocka_unit_test(without_sockets_connects_fail_and_accepts_wait),
 		cmocka_unit_test(a_killed_peer_is_noticed_at_once),
 		cmocka_unit_test(a_peer_without_power_is_noticed_when_it_is_back),
 		cmocka_unit_test(connecting_to_nobody_or_nowhere_fails),

@@ -25,6 +25,7 @@ struct connecting { /* of the world; listed at the process */
 	struct os_connect *connect;
 	struct os_ring *ring;
 	struct sim_process *server; /* NULL: nobody has the address */
+	uint32_t plane;
 	enum connect_state state;
 	uint64_t begun_ns;
 	uint64_t pause_ns;
@@ -95,14 +96,14 @@ static void connecting_answer(struct connecting *connecting, int answer)
 	connecting->state = CONNECT_ANSWER;
 	connecting->answer = answer;
 	sim_event_schedule(client->sim, &connecting->event,
-			   net_latency_ns(connecting->server, client));
+			   net_latency_ns(connecting->server, client, connecting->plane));
 }
 
 static void connection_begin(struct connecting *connecting, struct os_listener *listener)
 {
 	struct sim_process *client = connecting->ring->process;
 	struct sim_process *server = connecting->server;
-	struct connection *connection = net_connection_create(client, server);
+	struct connection *connection = net_connection_create(client, server, connecting->plane);
 	int rc = os_address_parse(client->ip, client->port_next++, &connection->ends[0].address);
 
 	ASSERT(rc == 0);
@@ -123,7 +124,7 @@ static void request_arrive(struct connecting *connecting)
 		connecting_finish(connecting, -EHOSTUNREACH);
 		return;
 	}
-	if (net_is_blocked(connecting->ring->process, server)) {
+	if (net_is_blocked(connecting->ring->process, server, connecting->plane)) {
 		connecting_retry(connecting);
 		return;
 	}
@@ -142,7 +143,7 @@ static void connecting_fire(struct sim_event *event)
 
 	if (connecting->state == CONNECT_REQUEST)
 		request_arrive(connecting);
-	else if (net_is_blocked(connecting->server, connecting->ring->process))
+	else if (net_is_blocked(connecting->server, connecting->ring->process, connecting->plane))
 		connecting_retry(connecting);
 	else
 		connecting_finish(connecting, connecting->answer);
@@ -160,6 +161,7 @@ void os_connect_submit(struct os_ring *ring, struct os_connect *connect)
 	connecting->connect = connect;
 	connecting->ring = ring;
 	connecting->server = process_find(client, &connect->address);
+	connecting->plane = SIM_PLANE_OF_PORT(os_address_port(&connect->address));
 	connecting->begun_ns = client->sim->now_ns;
 	connecting->pause_ns = PAUSE_NS_FIRST;
 	connecting->event.fire = connecting_fire;
@@ -167,12 +169,11 @@ void os_connect_submit(struct os_ring *ring, struct os_connect *connect)
 	list_init(&connecting->link);
 	list_push_back(&client->connects, &connecting->link);
 	if (connecting->server != NULL)
-		delay_ns = net_latency_ns(client, connecting->server);
-	if (nth_fails(client, NTH_CONNECT)) {
+		delay_ns = net_latency_ns(client, connecting->server, connecting->plane);
+	if (client->is_out_of_sockets || nth_fails(client, NTH_CONNECT))
 		connecting_finish(connecting, -EMFILE);
-		return;
-	}
-	sim_event_schedule(client->sim, &connecting->event, delay_ns);
+	else
+		sim_event_schedule(client->sim, &connecting->event, delay_ns);
 }
 
 void os_connect_cancel(struct os_ring *ring, struct os_connect *connect)

@@ -289,6 +289,9 @@ void listener_offer(struct os_listener *listener, struct end *end)
 struct os_socket *os_listener_accept(struct os_listener *listener)
 {
 	ASSERT(sim_current() == listener->process);
+	/* The kernel keeps it in the backlog, and the listener asks again later. */
+	if (listener->process->is_out_of_sockets)
+		return NULL;
 	for (;;) {
 		struct list_node *node = list_pop_front(&listener->backlog);
 		struct end *end;
@@ -301,6 +304,16 @@ struct os_socket *os_listener_accept(struct os_listener *listener)
 		if (!nth_fails(listener->process, NTH_ACCEPT))
 			return socket_make(listener->ring, end);
 		net_end_close(end, true); /* no memory or descriptor for it */
+	}
+}
+
+void sim_listeners_look(struct sim_process *process)
+{
+	list_for_each (node, &process->listeners) {
+		struct os_listener *listener = list_entry(node, struct os_listener, link);
+
+		if (listener->backlog_count > 0)
+			sim_completion_push(listener->ring, &listener->acceptable);
 	}
 }
 

@@ -26,6 +26,7 @@ static void incarnation_begin(struct sim_process *process)
 	process->paused_until_ns = 0;
 	process->reactor_count = 0;
 	process->fail_allocation = 0;
+	process->is_out_of_sockets = false;
 	process->incarnation++;
 	process->os = sim_process_allocate(process, sizeof(*process->os));
 	process->os->process = process;
@@ -60,8 +61,10 @@ struct sim_process *sim_process_create(struct sim *sim, const char *name, const 
 			link.latency_ns_min = 5 * SIM_US;
 			link.latency_ns_max = 20 * SIM_US;
 		}
-		sim->links[i][process->index] = link;
-		sim->links[process->index][i] = link;
+		for (uint32_t plane = 0; plane < SIM_PLANES; plane++) {
+			sim->links[plane][i][process->index] = link;
+			sim->links[plane][process->index][i] = link;
+		}
 	}
 	incarnation_begin(process);
 	return process;
@@ -146,6 +149,28 @@ void sim_process_pause(struct sim_process *process, uint64_t duration_ns)
 	process->paused_until_ns = process->sim->now_ns + duration_ns;
 }
 
+void sim_process_resume(struct sim_process *process)
+{
+	if (process->paused_until_ns <= process->sim->now_ns)
+		return;
+	sim_trace(process->sim, "resume", process->index, 0, 0);
+	process->paused_until_ns = 0;
+}
+
+void sim_process_clock_jump(struct sim_process *process, int64_t jump_ns)
+{
+	sim_trace(process->sim, "clock jump", process->index, (uint64_t)jump_ns, 0);
+	process->wall_jump_ns += jump_ns;
+}
+
+void sim_process_refuse_sockets(struct sim_process *process, bool is_refusing)
+{
+	sim_trace(process->sim, "sockets refused", process->index, is_refusing, 0);
+	process->is_out_of_sockets = is_refusing;
+	if (!is_refusing && process->is_running)
+		sim_listeners_look(process);
+}
+
 size_t sim_process_memory_bytes(const struct sim_process *process)
 {
 	return process->memory_bytes - (process->os != NULL ? sizeof(struct os) : 0);
@@ -184,7 +209,7 @@ uint64_t os_clock_now_ns(struct os *os)
 
 uint64_t os_clock_wall_ns(struct os *os)
 {
-	return EPOCH_NS + os->process->sim->now_ns;
+	return EPOCH_NS + os->process->sim->now_ns + (uint64_t)os->process->wall_jump_ns;
 }
 
 void os_entropy_fill(struct os *os, void *bytes, size_t size_bytes)

@@ -118,6 +118,12 @@ void sim_process_crash(struct sim_process *process, enum sim_crash crash);
 void sim_process_restart(struct sim_process *process);
 /** No reactor of it is turned for @duration_ns: a stall of the whole process. */
 void sim_process_pause(struct sim_process *process, uint64_t duration_ns);
+/** Ends a pause at once. */
+void sim_process_resume(struct sim_process *process);
+/** The wall clock jumps; the monotonic clock never does, as the kernel's does not. */
+void sim_process_clock_jump(struct sim_process *process, int64_t jump_ns);
+/** While set no socket can be made: connects fail with -EMFILE, accepts wait in the backlog. */
+void sim_process_refuse_sockets(struct sim_process *process, bool is_refusing);
 
 /** Bytes that the process has not given back: 0 after an orderly end. */
 size_t sim_process_memory_bytes(const struct sim_process *process);

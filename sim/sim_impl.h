@@ -33,7 +33,7 @@ struct sim {
 	uint64_t events_fired;
 	struct sim_process *processes[SIM_PROCESSES_MAX];
 	uint32_t process_count;
-	struct sim_link links[SIM_PROCESSES_MAX][SIM_PROCESSES_MAX];
+	struct sim_link links[SIM_PLANES][SIM_PROCESSES_MAX][SIM_PROCESSES_MAX];
 	struct list_node connections;
 	uint64_t connection_id_next;
 	/* trace */
@@ -56,9 +56,11 @@ struct sim_process {
 	bool is_running;
 	bool has_power; /* its kernel answers the network */
 	bool is_refusing;
+	bool is_out_of_sockets;
 	uint32_t incarnation;
 	uint32_t power_cuts; /* of the machine, whether a process ran or not */
 	uint64_t paused_until_ns;
+	int64_t wall_jump_ns;
 	struct os *os;
 	struct reactor *reactors[SIM_REACTORS_MAX];
 	uint32_t reactor_count;
@@ -123,5 +125,8 @@ void sim_disk_process_crashed(struct sim_process *process, enum sim_crash crash)
 /* net.c */
 void sim_net_process_crashed(struct sim_process *process, enum sim_crash crash);
 void sim_net_free_all(struct sim *sim);
+
+/* os_socket.c */
+void sim_listeners_look(struct sim_process *process);
 
 #endif

@@ -19,6 +19,7 @@ struct store {
 	struct list_node requests;
 	bool is_away;
 	uint32_t lost_answer_chance;
+	uint64_t extra_ns;
 	uint64_t epoch;
 	bool has_record;
 	struct nexus_record record;
@@ -67,6 +68,21 @@ void store_set_away(struct store *store, bool is_away)
 void store_set_lost_answers(struct store *store, uint32_t chance)
 {
 	store->lost_answer_chance = chance;
+}
+
+void store_set_slow(struct store *store, uint64_t extra_ns)
+{
+	sim_trace(store->sim, "store slow", extra_ns, 0, 0);
+	store->extra_ns = extra_ns;
+}
+
+bool store_is_idle(const struct store *store)
+{
+	list_for_each (node, &store->requests) {
+		if (sim_event_is_scheduled(&list_entry(node, struct store_request, link)->event))
+			return false;
+	}
+	return true;
 }
 
 uint64_t store_take_epoch(struct store *store)
@@ -170,6 +186,7 @@ static void request_submit(struct nexus_recorder *recorder, struct nexus_record_
 	sim_completion_init(&request->completion, request_complete);
 	list_init(&request->link);
 	list_push_back(&store->requests, &request->link);
+	delay_ns += store->extra_ns;
 	sim_event_schedule(store->sim, &request->event, store->is_away ? AWAY_NS : delay_ns);
 }
 

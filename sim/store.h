@@ -22,6 +22,10 @@ void store_destroy(struct store *store);
 void store_set_away(struct store *store, bool is_away);
 /** Per 10000: stored, but the answer says that it failed. */
 void store_set_lost_answers(struct store *store, uint32_t chance);
+/** Every answer takes so much longer; 0: as usual. */
+void store_set_slow(struct store *store, uint64_t extra_ns);
+/** Is no request under way that may still take effect? */
+bool store_is_idle(const struct store *store);
 
 /** A new epoch, higher than all before; records of older ones are refused from now on. */
 uint64_t store_take_epoch(struct store *store);

@@ -209,51 +209,35 @@ struct candidate {
 	uint32_t reactor;
 };
 
-static bool reactor_is_runnable(const struct sim *sim, struct reactor *reactor)
+/* From when on the reactor may be turned, UINT64_MAX for never. */
+static uint64_t runnable_ns(const struct sim_process *process, struct reactor *reactor)
 {
-	return os_ring_has_completions(reactor_ring(reactor)) ||
-	       reactor_due_ns(reactor) <= sim->now_ns;
+	uint64_t due = os_ring_has_completions(reactor_ring(reactor)) ? 0 : reactor_due_ns(reactor);
+
+	return due < process->paused_until_ns ? process->paused_until_ns : due;
 }
 
-static uint32_t candidates_collect(struct sim *sim, struct candidate *candidates)
+/* @ret_next_ns: when another one will have something to do, or an event is due. */
+static uint32_t candidates_collect(struct sim *sim, struct candidate *candidates,
+				   uint64_t *ret_next_ns)
 {
+	uint64_t next = sim->heap_count > 0 ? sim->heap[1]->at_ns : UINT64_MAX;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < sim->process_count; i++) {
 		struct sim_process *process = sim->processes[i];
 
-		if (!process->is_running || process->paused_until_ns > sim->now_ns)
-			continue;
-		for (uint32_t r = 0; r < process->reactor_count; r++) {
-			if (reactor_is_runnable(sim, process->reactors[r]))
+		for (uint32_t r = 0; process->is_running && r < process->reactor_count; r++) {
+			uint64_t due = runnable_ns(process, process->reactors[r]);
+
+			if (due <= sim->now_ns)
 				candidates[count++] = (struct candidate){process, r};
-		}
-	}
-	return count;
-}
-
-/* When something will happen next, UINT64_MAX for never. */
-static uint64_t next_ns(struct sim *sim)
-{
-	uint64_t next = sim->heap_count > 0 ? sim->heap[1]->at_ns : UINT64_MAX;
-
-	for (uint32_t i = 0; i < sim->process_count; i++) {
-		struct sim_process *process = sim->processes[i];
-
-		if (!process->is_running)
-			continue;
-		for (uint32_t r = 0; r < process->reactor_count; r++) {
-			uint64_t due = reactor_due_ns(process->reactors[r]);
-
-			if (os_ring_has_completions(reactor_ring(process->reactors[r])))
-				due = 0;
-			if (due < process->paused_until_ns)
-				due = process->paused_until_ns;
-			if (due < next)
+			else if (due < next)
 				next = due;
 		}
 	}
-	return next;
+	*ret_next_ns = next;
+	return count;
 }
 
 static void events_fire(struct sim *sim)
@@ -287,12 +271,11 @@ static bool step(struct sim *sim, uint64_t until_ns)
 	uint64_t next;
 
 	events_fire(sim);
-	count = candidates_collect(sim, candidates);
+	count = candidates_collect(sim, candidates, &next);
 	if (count > 0) {
 		turn_one(sim, &candidates[count == 1 ? 0 : prng_below(&sim->prng, count)]);
 		return true;
 	}
-	next = next_ns(sim);
 	if (next == UINT64_MAX && until_ns == UINT64_MAX)
 		return false;
 	if (next > until_ns)

@@ -185,6 +185,50 @@ static void memory_belongs_to_the_process_and_dies_with_it(void **state)
 	sim_destroy(sim);
 }
 
+static void a_paused_process_stands_still_until_it_is_resumed(void **state)
+{
+	struct sim *sim = sim_create(5);
+	struct box box;
+	struct beat beat = {.box = &box};
+	uint32_t count;
+
+	(void)state;
+	box_init(&box, sim, "box", "10.0.0.1");
+	reactor_timer_init(&beat.timer, box.reactor, beat_expired);
+	reactor_timer_start(&beat.timer, 0);
+	sim_run_for(sim, SIM_S);
+	sim_process_pause(box.process, 60 * SIM_S);
+	count = beat.count;
+	assert_int_not_equal(count, 0);
+	sim_run_for(sim, 10 * SIM_S);
+	assert_int_equal(beat.count, count);
+	sim_process_resume(box.process);
+	sim_run_for(sim, SIM_S);
+	assert_true(beat.count > count + 50);
+	sim_destroy(sim);
+}
+
+static void the_wall_clock_jumps_and_the_monotonic_one_does_not(void **state)
+{
+	struct sim *sim = sim_create(6);
+	struct box box;
+	struct os *os;
+	uint64_t wall_ns;
+	uint64_t now_ns;
+
+	(void)state;
+	box_init(&box, sim, "box", "10.0.0.1");
+	os = sim_process_os(box.process);
+	wall_ns = os_clock_wall_ns(os);
+	now_ns = os_clock_now_ns(os);
+	sim_process_clock_jump(box.process, -3600 * (int64_t)SIM_S);
+	assert_int_equal(os_clock_wall_ns(os), wall_ns - 3600 * SIM_S);
+	assert_int_equal(os_clock_now_ns(os), now_ns);
+	sim_process_clock_jump(box.process, 2 * 3600 * (int64_t)SIM_S);
+	assert_int_equal(os_clock_wall_ns(os), wall_ns + 3600 * SIM_S);
+	sim_destroy(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +238,8 @@ int main(void)
 		cmocka_unit_test(a_paused_process_does_nothing),
 		cmocka_unit_test(turns_without_end_are_noticed),
 		cmocka_unit_test(memory_belongs_to_the_process_and_dies_with_it),
+		cmocka_unit_test(a_paused_process_stands_still_until_it_is_resumed),
+		cmocka_unit_test(the_wall_clock_jumps_and_the_monotonic_one_does_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

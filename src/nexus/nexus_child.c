@@ -172,6 +172,7 @@ static void child_lose(struct nexus_child *child)
 	ASSERT(bitmap_set_count(child->stale) == 0);
 
 	child_leave_service(child);
+	child->is_gone = false; /* others can do without it now: no more than any that is lost */
 	child->is_wanted_healthy = false;
 	nexus_child_set_phase(child, CHILD_LOSING);
 	child->lost_change = membership_change_lost(child->nexus);

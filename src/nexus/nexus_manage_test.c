@@ -430,6 +430,26 @@ static void children_are_added_removed_and_refused_as_promised(void **state)
 	volume_end(volume);
 }
 
+static void removal_that_was_not_recorded_in_time_can_be_repeated(void **state)
+{
+	struct volume *volume = volume_begin(state);
+
+	volume->record_wait_ns = 20000000;
+	volume_create(volume, 2);
+	volume->recorder.answer = NEXUS_RECORD_FAILED;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit),
+				 NEXUS_ERROR_INTERNAL);
+		assert_int_equal(volume_info(volume)->child_count, 2);
+	}
+	assert_true(volume_is_recorded(volume, 1));
+	volume->recorder.answer = NEXUS_RECORD_OK;
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit), NEXUS_DONE);
+	assert_int_equal(volume_info(volume)->child_count, 1);
+	assert_int_equal(volume_record(volume)->child_count, 1);
+	volume_end(volume);
+}
+
 static void size_only_grows_and_only_when_every_child_has_grown(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -560,6 +580,7 @@ int main(void)
 		RULE(destruction_does_not_wait_for_a_store_that_is_away),
 		RULE(a_removal_that_the_store_did_not_take_is_repeated),
 		RULE(children_are_added_removed_and_refused_as_promised),
+		RULE(removal_that_was_not_recorded_in_time_can_be_repeated),
 		RULE(size_only_grows_and_only_when_every_child_has_grown),
 		RULE(remote_children_are_fenced_before_they_are_used),
 		RULE(home_on_main_works_as_well),

@@ -579,6 +579,37 @@ static void last_child_whose_device_went_returns_without_a_rebuild(void **state)
 	volume_end(volume);
 }
 
+static void gone_child_that_another_one_replaced_is_rebuilt_when_it_is_back(void **state)
+{
+	struct volume *volume = volume_begin(state);
+	struct test_io *io = test_io_create();
+	int held;
+
+	volume_create(volume, 1);
+	assert_int_equal(volume_write(volume, io, PLACE, 0x44), IO_OK);
+	held = volume_rule(volume, 0, RULE_HOLD(IO_READ));
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_add_submit), NEXUS_DONE);
+	volume->recorder.is_held = true;
+	filter_rule_remove(volume_filter(volume, 0), held);
+	filter_release(volume_filter(volume, 0));
+	while (list_is_empty(&volume->recorder.held))
+		volume_turns(volume, 1);
+	/* The other one is complete, but not by the record: the last healthy child goes. */
+	bdev_notify(volume_filter(volume, 0), BDEV_REMOVED);
+	volume_await_child(volume, 0, NEXUS_CHILD_FAULTED);
+	nexus_recorder_memory_release(&volume->recorder);
+	volume_await_child(volume, 1, NEXUS_CHILD_ONLINE);
+	assert_int_equal(volume_action(volume, 0, NEXUS_ACTION_OFFLINE), NEXUS_DONE);
+	assert_false(volume_is_recorded(volume, 0));
+	assert_int_equal(volume_write(volume, io, PLACE, 0x45), IO_OK);
+	assert_int_equal(volume_action(volume, 0, NEXUS_ACTION_ONLINE), NEXUS_DONE);
+	volume_await_child(volume, 0, NEXUS_CHILD_ONLINE);
+	assert_int_equal(volume_byte_below(volume, 0, PLACE.first), 0x45);
+	assert_true(volume_is_equal(volume, 0, 1));
+	test_io_destroy(io);
+	volume_end(volume);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,6 +631,7 @@ int main(void)
 		RULE(stopped_rebuild_does_not_begin_anew_with_another_source),
 		RULE(device_that_goes_while_its_nexus_is_destroyed_is_no_surprise),
 		RULE(last_child_whose_device_went_returns_without_a_rebuild),
+		RULE(gone_child_that_another_one_replaced_is_rebuilt_when_it_is_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,8 @@
  *  3. A task has its buffer before it asks for its lock, so a lock is never held for want of
  *memory.
  *  4. When the owner gets its answer no task holds a lock or has I/O out.
+ *  5. Once the job is to end, no copy begins: who stops it because the source has missed a write
+ *     does so before that write lets its range go, and a copy may have waited for that.
  */
 #include "rebuild/rebuild.h"
 
@@ -41,6 +43,7 @@ struct rebuild_task {
 	enum task_step step;
 	struct rebuild_job *job;
 	uint64_t segment;
+	bool is_dropped; /* the job was to end before the segment was read */
 	struct range_lock lock;
 	struct reactor_timer pace;
 	struct iovec iov;
@@ -224,6 +227,9 @@ static enum op_flow task_read(struct rebuild_task *task)
 	ASSERT(task->lock.is_exclusive);
 	ASSERT(op_is_idle(&task->op));
 	ASSERT(task->lock.is_granted);
+	task->is_dropped = job_is_ending(job);
+	if (task->is_dropped)
+		return OP_NEXT;
 	task->iov.iov_len = range.count * job->options.source->bdev->block_bytes;
 	ASSERT(task->iov.iov_len <= REBUILD_SEGMENT_BYTES);
 	range.first += job->options.source_offset_blocks;
@@ -255,8 +261,10 @@ static enum op_flow task_write(struct rebuild_task *task)
 	bool is_unmap;
 
 	ASSERT(task->lock.is_granted);
-	ASSERT(task->io.type == IO_READ);
 	ASSERT(op_is_idle(&task->op));
+	if (task->is_dropped)
+		return OP_NEXT;
+	ASSERT(task->io.type == IO_READ);
 	if (task->io.status != IO_OK) {
 		REACHED("rebuild_source_failed");
 		job_fail(job, REBUILD_SOURCE, task->io.status);
@@ -291,7 +299,7 @@ static void task_judge(struct rebuild_task *task)
 	ASSERT(!bitmap_is_set(job->copied, task->segment));
 	range_unlock(job->options.locks, &task->lock);
 	ASSERT(!task->lock.is_granted);
-	if (task->io.type == IO_READ)
+	if (task->is_dropped || task->io.type == IO_READ)
 		return; /* nothing was written: the read failed, or the job is abandoned */
 	if (task->io.status != IO_OK && !PLANTED(REBUILD_ERROR_IGNORED)) {
 		REACHED("rebuild_target_failed");

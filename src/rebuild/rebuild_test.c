@@ -317,6 +317,35 @@ static void bandwidth_limit_holds_and_a_stop_does_not_wait_for_it(void **state)
 	bench_end(bench);
 }
 
+/* A write that only the source missed: the lock it held was waited for, the job is stopped. */
+static void stopped_job_reads_nothing_more_from_its_source(void **state)
+{
+	struct bench *bench = bench_begin(state);
+	struct range_lock write = {.range = {0, 1}, .is_exclusive = true};
+	struct waiter writer;
+	struct rebuild_stats stats;
+	int reads;
+
+	waiter_init(&writer, bench->fixture->other);
+	write.parent = &writer.op;
+	range_lock(&bench->locks, &write);
+	reads = bench_rule(bench, 0,
+			   (struct filter_rule){.action = FILTER_FAIL_AFTER,
+						.type_mask = 1 << IO_READ,
+						.status = IO_MEDIUM_ERROR});
+	bitmap_set(bench->stale, 0);
+	bench_start(bench);
+	bench_turns(bench, 50);
+	rebuild_job_stop(bench->job);
+	range_unlock(&bench->locks, &write);
+	stats = bench_finish(bench);
+	assert_int_equal(stats.state, REBUILD_STOPPED);
+	assert_int_equal(filter_rule_hits(bench->filters[0], reads), 0);
+	assert_true(bitmap_is_set(bench->stale, 0));
+	assert_int_equal(bench_byte(bench, 1, 8), 0xee);
+	bench_end(bench);
+}
+
 static void abandoned_job_clears_nothing_more(void **state)
 {
 	struct bench *bench = bench_begin(state);
@@ -370,6 +399,7 @@ int main(void)
 		RULE(zeroes_are_unmapped_on_the_target),
 		RULE(paused_job_rests_and_goes_on),
 		RULE(bandwidth_limit_holds_and_a_stop_does_not_wait_for_it),
+		RULE(stopped_job_reads_nothing_more_from_its_source),
 		RULE(abandoned_job_clears_nothing_more),
 		RULE(writer_and_copy_exclude_each_other),
 	};

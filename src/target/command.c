@@ -311,6 +311,8 @@ static enum op_flow command_collect(struct command *command)
 
 static enum op_flow command_execute(struct command *command)
 {
+	bool is_reservation;
+
 	ASSERT(!command->is_answered);
 	ASSERT(command->step == COMMAND_EXECUTE);
 	if (command->is_damaged && command->execute_step == 0) {
@@ -322,12 +324,17 @@ static enum op_flow command_execute(struct command *command)
 	if (command->sqe.opcode == NVMF_OPCODE)
 		return fabrics_execute(command);
 	ASSERT(command->connection->controller != NULL);
-	if (command->connection->qid == 0)
-		return admin_execute(command);
-	if (nvme_reservation_data_bytes(command->sqe.opcode) > 0 ||
-	    command->sqe.opcode == NVME_RESERVATION_REPORT)
-		return reservation_execute(command);
-	return io_execute(command);
+	is_reservation = nvme_reservation_data_bytes(command->sqe.opcode) > 0 ||
+			 command->sqe.opcode == NVME_RESERVATION_REPORT;
+	if (command->connection->qid != 0 && !is_reservation)
+		return io_execute(command);
+	/* Cancelled while it waited for a buffer: there is nothing to work with. */
+	if (command->data_kind != COMMAND_DATA_NONE && command->data == NULL) {
+		ASSERT(command_is_cancelled(command) && command->execute_step == 0);
+		return OP_NEXT;
+	}
+	return command->connection->qid == 0 ? admin_execute(command)
+					     : reservation_execute(command);
 }
 
 /* ---- the answer ---- */

@@ -358,7 +358,8 @@ static enum op_flow io_admit(struct command *command)
 
 	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(command->connection->qid != 0);
-	if (command->io_type == IO_UNMAP && !command_has_failed(command))
+	/* A cancelled one may not have its data. */
+	if (command->io_type == IO_UNMAP && !io_is_ready_to_end(command))
 		io_check_ranges(command);
 	if (io_is_ready_to_end(command))
 		return OP_NEXT;

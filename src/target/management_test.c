@@ -2,6 +2,7 @@
 /* management_test.c - what happens beside the data: events, aborts, errors, allowed hosts,
  * discovery and reservations, over real sockets (test_host.h).
  */
+#include "reactor/buffer_pool.h"
 #include "target/test_host.h"
 
 #include <setjmp.h>
@@ -376,6 +377,87 @@ static void many_connections_come_and_go(void **state)
 	stage_close(&stage);
 }
 
+/* ---- no buffer free ---- */
+
+#define HOARD_MAX 4096
+
+/* Takes all that the home reactor has. Return: how many. */
+static uint32_t buffers_hoard(struct stage *stage, struct buffer *hoard[HOARD_MAX])
+{
+	struct buffer_pool *pool = reactor_buffers(stage->home);
+	uint32_t count = 0;
+
+	while ((hoard[count] = buffer_acquire(pool, 1)) != NULL) {
+		count++;
+		assert_true(count < HOARD_MAX);
+	}
+	return count;
+}
+
+static void wish_prepare(uint32_t number, struct nvme_sqe *sqe, uint8_t data[16])
+{
+	const struct nvme_reservation wish = {.opcode = NVME_RESERVATION_REGISTER,
+					      .other_key = 0x11};
+
+	memset(data, 0, 16);
+	*sqe = (struct nvme_sqe){.opcode = NVME_ADMIN_IDENTIFY, .cdw10 = le32_store(1)};
+	if (number == 1)
+		nvme_reservation_encode(sqe, 1, &wish, data);
+	if (number == 2)
+		nvme_dsm_encode(sqe, 1,
+				&(struct nvme_dsm){.range_count = 1, .is_deallocate = true});
+	if (number == 0)
+		host_sgl(sqe, NVME_DATA_PLACE_TRANSPORT, 4096);
+	else
+		host_sgl(sqe, NVME_DATA_PLACE_CAPSULE, 16);
+}
+
+static void a_host_that_leaves_while_its_command_waits_for_a_buffer_does_no_harm(void **state)
+{
+	static struct buffer *hoard[HOARD_MAX];
+	struct stage stage;
+
+	(void)state;
+	for (uint32_t number = 0; number < 3; number++) {
+		struct host admin = {.id = 1}, io = {0};
+		struct nvme_sqe sqe;
+		uint8_t data[16];
+		uint32_t count;
+
+		stage_open(&stage, NULL, NULL);
+		host_admin(&stage, &admin);
+		host_io(&stage, &io, &admin);
+		count = buffers_hoard(&stage, hoard);
+		wish_prepare(number, &sqe, data);
+		(void)host_command(number == 0 ? &admin : &io, &sqe, data, number == 0 ? 0 : 16);
+		stage_run_ms(&stage, 20);
+		host_close(&admin);
+		host_close(&io);
+		assert_true(stage_await_connections(&stage, 0));
+		while (count > 0)
+			buffer_release(reactor_buffers(stage.home), hoard[--count]);
+		stage_close(&stage);
+	}
+}
+
+/* The news of the device is under way to the home reactor while the end waits for it. */
+static void a_device_that_changes_while_its_subsystem_ends_does_no_harm(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	for (int change = BDEV_REMOVED; change <= BDEV_RESIZED; change++) {
+		struct host admin = {.id = 1};
+
+		stage_open(&stage, NULL, NULL);
+		host_admin(&stage, &admin); /* its end takes some turns */
+		bdev_notify(stage.bdev, (enum bdev_event)change);
+		stage_close(&stage);
+		assert_true(host_is_closed_within(&admin, 1000));
+		host_close(&admin);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +469,9 @@ int main(void)
 		cmocka_unit_test(a_preempted_host_has_no_write_in_flight),
 		cmocka_unit_test(a_reservation_that_cannot_be_kept_is_refused),
 		cmocka_unit_test(many_connections_come_and_go),
+		cmocka_unit_test(
+			a_host_that_leaves_while_its_command_waits_for_a_buffer_does_no_harm),
+		cmocka_unit_test(a_device_that_changes_while_its_subsystem_ends_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

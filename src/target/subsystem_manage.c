@@ -115,7 +115,8 @@ static void change_told(struct reactor_message *message)
 	subsystem->is_resize_sent = false;
 	if (subsystem->is_resize_again && !subsystem->is_leaving)
 		change_send(subsystem);
-	else if (subsystem->transit_waiter != NULL)
+	/* While it waits for the home's end, that wakes it, and then it looks here. */
+	else if (subsystem->transit_waiter != NULL && !subsystem->transit_waiter->is_joined)
 		op_wake(subsystem->transit_waiter);
 }
 
