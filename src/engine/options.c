@@ -585,7 +585,7 @@ enum options_outcome options_parse(struct os *os, int argc, char **argv,
 	if (environment_apply(&parse) != 0)
 		return OPTIONS_WRONG;
 	getopt_tables_build(short_options, long_options);
-	optind = 1;
+	optind = 0; /* glibc: begin anew, also after another use in this process */
 	while ((id = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
 		enum options_outcome outcome = option_take(&parse, id);
 

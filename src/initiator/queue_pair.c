@@ -246,6 +246,9 @@ static int queue_judge_associate(struct initiator_queue *queue)
 	if (command->nvme_status == NVME_STATUS_SUCCESS) {
 		if ((command->result & NVMF_CONNECT_AUTHENTICATION_MASK) != 0)
 			return -EKEYREJECTED;
+		/* Reserved ids: one of them means "any" in the next Connect. */
+		if ((command->result & 0xffff) > NVMF_CNTLID_MAX)
+			return -EPROTO;
 		queue->cntlid = (uint16_t)command->result;
 		return 0;
 	}

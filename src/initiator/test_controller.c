@@ -8,7 +8,18 @@
 
 #include <errno.h>
 
+/* What a host must not do. With is_lenient, because the test lied to it before, it is cut off. */
+#define EXPECT(connection, condition)                           \
+	do {                                                    \
+		if (!(condition)) {                             \
+			ASSERT((connection)->fake->is_lenient); \
+			connection_close(connection);           \
+			return;                                 \
+		}                                               \
+	} while (0)
+
 static void sender_run(struct op *op);
+static void connection_close(struct fake_connection *connection);
 
 static void flush(struct fake_connection *connection)
 {
@@ -40,6 +51,11 @@ static void sender_run(struct op *op)
 
 void fake_send(struct fake_connection *connection, const void *bytes, size_t size_bytes)
 {
+	if (connection->fake->tamper != NULL &&
+	    connection->fake->tamper(connection, bytes, size_bytes))
+		return;
+	if (connection->is_closing)
+		return;
 	ASSERT(connection->out_bytes + size_bytes <= FAKE_BUFFER_BYTES);
 	memcpy(connection->out + connection->out_bytes, bytes, size_bytes);
 	connection->out_bytes += size_bytes;
@@ -133,9 +149,8 @@ static void connect_handle(struct fake_connection *connection, const struct nvme
 	struct fake_controller *fake = connection->fake;
 	struct nvmf_connect connect;
 	uint32_t result = 0;
-	uint16_t status = nvmf_connect_decode(sqe, data, &connect, &result);
 
-	ASSERT(status == 0);
+	EXPECT(connection, nvmf_connect_decode(sqe, data, &connect, &result) == 0);
 	connection->qid = connect.qid;
 	connection->is_associated = true;
 	if (connect.qid == 0)
@@ -172,7 +187,7 @@ static void fabrics_handle(struct fake_connection *connection, const struct nvme
 		connect_handle(connection, sqe, data);
 		return;
 	}
-	ASSERT(nvmf_property_decode(sqe, &access) == NVME_STATUS_SUCCESS);
+	EXPECT(connection, nvmf_property_decode(sqe, &access) == NVME_STATUS_SUCCESS);
 	if (command->type == NVMF_PROPERTY_GET) {
 		uint64_t value = property_of(connection->fake, access.offset);
 		struct nvme_cqe cqe = {.cdw0 = le32_store((uint32_t)value),
@@ -259,8 +274,8 @@ static void admin_handle(struct fake_connection *connection, const struct nvme_s
 		send_read(connection, cid, page, sizeof(page));
 		break;
 	case NVME_ADMIN_GET_LOG_PAGE:
-		ASSERT(nvme_get_log_decode(sqe, &log) == NVME_STATUS_SUCCESS);
-		ASSERT(log.length_bytes <= sizeof(page));
+		EXPECT(connection, nvme_get_log_decode(sqe, &log) == NVME_STATUS_SUCCESS);
+		EXPECT(connection, log.length_bytes <= sizeof(page));
 		log_fill(fake, &log, page);
 		send_read(connection, cid, page, (uint32_t)log.length_bytes);
 		break;
@@ -298,15 +313,16 @@ static void write_finish(struct fake_connection *connection, const struct nvme_s
 
 	if (sqe->opcode == NVME_DATASET_MANAGEMENT) {
 		memcpy(&range, data, sizeof(range));
-		ASSERT(nvme_dsm_range_decode(&range, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
+		EXPECT(connection,
+		       nvme_dsm_range_decode(&range, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
 		memset(fake->disk + rw.first_block * FAKE_BLOCK_BYTES, 0,
 		       (size_t)rw.block_count * FAKE_BLOCK_BYTES);
 		fake->dsm_count++;
 		fake_respond(connection, cid, 0, 0);
 		return;
 	}
-	ASSERT(nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
-	ASSERT(size_bytes == rw.block_count * FAKE_BLOCK_BYTES);
+	EXPECT(connection, nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
+	EXPECT(connection, size_bytes == rw.block_count * FAKE_BLOCK_BYTES);
 	if (sqe->opcode == NVME_COMPARE) {
 		bool is_equal = memcmp(fake->disk + rw.first_block * FAKE_BLOCK_BYTES, data,
 				       size_bytes) == 0;
@@ -336,16 +352,16 @@ static void write_start(struct fake_connection *connection, const struct nvme_sq
 	struct nvme_data place;
 	struct fake_write *write = connection->writes;
 
-	ASSERT(nvme_sgl_decode(sqe, data_bytes, &place) == NVME_STATUS_SUCCESS);
+	EXPECT(connection, nvme_sgl_decode(sqe, data_bytes, &place) == NVME_STATUS_SUCCESS);
 	/* No more in the capsule than IOCCSZ permits. */
-	ASSERT(data_bytes <= connection->fake->ioccsz * 16 - NVME_SQE_BYTES);
+	EXPECT(connection, data_bytes <= connection->fake->ioccsz * 16 - NVME_SQE_BYTES);
 	if (place.place == NVME_DATA_PLACE_CAPSULE) {
 		write_finish(connection, sqe, data, data_bytes);
 		return;
 	}
 	while (write->is_used)
 		write++;
-	ASSERT(write < connection->writes + FAKE_WRITES_MAX);
+	EXPECT(connection, write < connection->writes + FAKE_WRITES_MAX);
 	write->is_used = true;
 	write->cid = le16_load(sqe->cid);
 	write->sqe = *sqe;
@@ -367,7 +383,7 @@ static void io_handle(struct fake_connection *connection, const struct nvme_sqe 
 
 	switch (sqe->opcode) {
 	case NVME_READ:
-		ASSERT(nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
+		EXPECT(connection, nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
 		send_read(connection, cid, fake->disk + rw.first_block * FAKE_BLOCK_BYTES,
 			  rw.block_count * FAKE_BLOCK_BYTES);
 		break;
@@ -377,7 +393,7 @@ static void io_handle(struct fake_connection *connection, const struct nvme_sqe 
 		write_start(connection, sqe, data, data_bytes);
 		break;
 	case NVME_WRITE_ZEROES:
-		ASSERT(nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
+		EXPECT(connection, nvme_rw_decode(sqe, FAKE_BLOCKS, &rw) == NVME_STATUS_SUCCESS);
 		memset(fake->disk + rw.first_block * FAKE_BLOCK_BYTES, 0,
 		       (size_t)rw.block_count * FAKE_BLOCK_BYTES);
 		fake->zeroes_count++;
@@ -402,7 +418,7 @@ static void icreq_handle(struct fake_connection *connection, const uint8_t *byte
 	struct nvme_tcp_fault fault;
 	struct nvme_tcp_ic ic;
 
-	ASSERT(nvme_tcp_icreq_decode(bytes, header, &ic, &fault) == 0);
+	EXPECT(connection, nvme_tcp_icreq_decode(bytes, header, &ic, &fault) == 0);
 	ic.alignment = fake->alignment;
 	ic.has_header_digest = ic.has_header_digest && fake->has_header_digest;
 	ic.has_data_digest = ic.has_data_digest && fake->has_data_digest;
@@ -422,15 +438,15 @@ static void h2c_handle(struct fake_connection *connection, const uint8_t *bytes,
 	struct nvme_tcp_fault fault;
 
 	connection->fake->h2c_count++;
-	ASSERT(nvme_tcp_h2c_decode(bytes, header, &transfer, &fault) == 0);
+	EXPECT(connection, nvme_tcp_h2c_decode(bytes, header, &transfer, &fault) == 0);
 	while (!write->is_used || write->cid != transfer.cid) {
 		write++;
 		if (write == connection->writes + FAKE_WRITES_MAX)
 			return; /* a test's hook asked for it */
 	}
-	ASSERT(transfer.tag == (uint16_t)(transfer.cid + 1));
-	ASSERT(transfer.offset == write->received);
-	ASSERT(transfer.offset + transfer.length <= write->requested);
+	EXPECT(connection, transfer.tag == (uint16_t)(transfer.cid + 1));
+	EXPECT(connection, transfer.offset == write->received);
+	EXPECT(connection, transfer.offset + transfer.length <= write->requested);
 	memcpy(write->data + transfer.offset, bytes + header->data_offset, transfer.length);
 	write->received += transfer.length;
 	if (write->received == write->length) {
@@ -460,24 +476,28 @@ static void command_handle(struct fake_connection *connection, const uint8_t *by
 		io_handle(connection, &sqe, data, header->data_bytes);
 }
 
-static void digests_check(const uint8_t *bytes, const struct nvme_tcp_header *header)
+static void digests_check(struct fake_connection *connection, const uint8_t *bytes,
+			  const struct nvme_tcp_header *header)
 {
 	struct le32 digest;
 
 	if (header->has_header_digest) {
 		digest = nvme_tcp_header_digest(bytes, header->header_bytes);
-		ASSERT(memcmp(&digest, bytes + header->header_bytes, 4) == 0);
+		EXPECT(connection, memcmp(&digest, bytes + header->header_bytes, 4) == 0);
 	}
 	if (header->has_data_digest) {
 		digest = le32_store(crc32c(bytes + header->data_offset, header->data_bytes));
-		ASSERT(memcmp(&digest, bytes + header->data_offset + header->data_bytes, 4) == 0);
+		EXPECT(connection,
+		       memcmp(&digest, bytes + header->data_offset + header->data_bytes, 4) == 0);
 	}
 }
 
 static void pdu_handle(struct fake_connection *connection, const uint8_t *bytes,
 		       const struct nvme_tcp_header *header)
 {
-	digests_check(bytes, header);
+	digests_check(connection, bytes, header);
+	if (connection->is_closing)
+		return;
 	switch (header->type) {
 	case NVME_TCP_ICREQ:
 		icreq_handle(connection, bytes, header);
@@ -497,7 +517,7 @@ static void pdu_handle(struct fake_connection *connection, const uint8_t *bytes,
 	case NVME_TCP_CAPSULE_RESPONSE:
 	case NVME_TCP_C2H_DATA:
 	case NVME_TCP_R2T:
-		ASSERT(false);
+		EXPECT(connection, false);
 		break;
 	}
 }
@@ -522,7 +542,11 @@ static bool pdu_take(struct fake_connection *connection)
 
 	if (rc == -EAGAIN)
 		return false;
-	ASSERT(rc == 0);
+	if (rc != 0) {
+		ASSERT(fake->is_lenient);
+		connection_close(connection);
+		return false;
+	}
 	if (connection->in_bytes < header.pdu_bytes)
 		return false;
 	pdu_handle(connection, connection->in, &header);

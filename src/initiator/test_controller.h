@@ -68,6 +68,11 @@ struct fake_controller {
 	/** Return: true when the test has dealt with the command. @data: in the capsule. */
 	bool (*hook)(struct fake_connection *connection, const struct nvme_sqe *sqe,
 		     const uint8_t *data, uint32_t data_bytes);
+	/** Sees every piece before it is sent. Return: true when the test has sent something
+	 * instead. */
+	bool (*tamper)(struct fake_connection *connection, const void *bytes, size_t size_bytes);
+	bool is_lenient; /* to a host that was lied to: a breach of the protocol ends its connection
+			  */
 	void *user;
 	uint32_t alignment;	/* CPDA */
 	bool has_header_digest; /* accepts it */
