@@ -96,7 +96,7 @@ void history_read_failed(struct history *history, const struct history_io *io);
 
 /**
  * history_expect - something that the range may contain now, to compare with
- * @draw chooses among what each block may contain.
+ * @draw chooses among what each block may contain; 0: the youngest that is surely there or was.
  */
 void history_expect(const struct history *history, const struct history_io *io, uint64_t draw,
 		    void *bytes);

@@ -205,6 +205,7 @@ void history_expect(const struct history *history, const struct history_io *io, 
 		    void *bytes)
 {
 	uint32_t block_bytes = history->options.block_bytes;
+	bool is_settled = draw == 0;
 
 	for (uint64_t i = 0; i < io->block_count; i++) {
 		const struct block *block = &history->blocks[io->first_block + i];
@@ -212,7 +213,8 @@ void history_expect(const struct history *history, const struct history_io *io, 
 		uint8_t *place = (uint8_t *)bytes + i * block_bytes;
 
 		for (uint32_t c = block->count; c > 0; c--) {
-			if (block->candidates[c - 1].dead_ns != NEVER)
+			if (block->candidates[c - 1].dead_ns != NEVER ||
+			    (is_settled && block->candidates[c - 1].effect_ns == NEVER))
 				continue;
 			chosen = &block->candidates[c - 1];
 			if (draw == 0)
