@@ -75,7 +75,7 @@ struct command *command_find(struct connection *connection, uint16_t cid)
 {
 	struct command *command = *cid_bucket(connection, cid);
 
-	ASSERT(connection->bucket_mask < TAG_INDEX_MASK);
+	ASSERT(connection->bucket_mask <= TAG_INDEX_MASK);
 	while (command != NULL && command->cid != cid)
 		command = command->hash_next;
 	return command;

@@ -89,6 +89,13 @@ struct controller *controller_find(struct target_subsystem *subsystem, uint16_t 
 	return NULL;
 }
 
+static bool controller_is_of(const struct controller *controller, const char *host_nqn,
+			     const uint8_t host_id[16])
+{
+	return memcmp(controller->host_id.bytes, host_id, 16) == 0 &&
+	       strcmp(controller->host_nqn, host_nqn) == 0;
+}
+
 bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_nqn,
 		     const uint8_t host_id[16])
 {
@@ -100,11 +107,28 @@ bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_
 		const struct controller *controller = list_entry(node, struct controller, link);
 
 		if (controller->is_dying && controller->outstanding_writes > 0 &&
-		    memcmp(controller->host_id.bytes, host_id, 16) == 0 &&
-		    strcmp(controller->host_nqn, host_nqn) == 0)
+		    controller_is_of(controller, host_nqn, host_id))
 			return true;
 	}
 	return false;
+}
+
+/* Whose death this side has not noticed yet; it may even have bytes on their way. */
+void host_end_earlier(struct target_subsystem *subsystem, const char *host_nqn,
+		      const uint8_t host_id[16])
+{
+	ASSERT(subsystem->home != NULL);
+	ASSERT(host_nqn[0] != '\0');
+	if (PLANTED(EARLIER_HOST_KEPT))
+		return;
+	list_for_each (node, &subsystem->controllers) {
+		struct controller *controller = list_entry(node, struct controller, link);
+
+		if (controller->is_dying || !controller_is_of(controller, host_nqn, host_id))
+			continue;
+		REACHED("target_earlier_association_ended");
+		controller_kill(controller, "its host has begun anew");
+	}
 }
 
 /* Return: 0 when the range is used up. */

@@ -250,6 +250,8 @@ static enum op_flow connect_admit(struct command *command)
 		connect_refuse(command, (uint32_t)IPO_SQSIZE);
 		return OP_NEXT;
 	}
+	if (connect.qid == 0 && connect.is_sole)
+		host_end_earlier(subsystem, connect.hostnqn, connect.host_id);
 	if (connect.qid == 0 && host_has_ghosts(subsystem, connect.hostnqn, connect.host_id)) {
 		REACHED("target_connect_waits_for_ghosts");
 		command_park(command, &subsystem->ghost_line);

@@ -486,6 +486,36 @@ static void the_default_time_to_read_a_reason_is_below_a_second(void **state)
 	fixture_leave();
 }
 
+/* Limits hold at their end: as many entries as can be configured, all of them in use. */
+static void the_deepest_queue_can_be_filled(void **state)
+{
+	struct nvme_sqe sqe = host_rw(NVME_READ, 0, 1);
+	struct target_options options;
+	struct host admin = {0}, host = {.queue_entries = TARGET_QUEUE_DEPTH_MAX};
+	static struct pdu pdu;
+
+	(void)state;
+	is_default = false;
+	assert_int_equal(fixture_end(NULL), 0);
+	target_options_default(&options);
+	options.queue_depth = TARGET_QUEUE_DEPTH_MAX;
+	fixture_start_with(&options, NULL);
+	fixture.rounds_at_enter = fixture.witness.round_count;
+	host_admin(&fixture.stage, &admin);
+	host_io(&fixture.stage, &host, &admin);
+	for (uint32_t i = 0; i < TARGET_QUEUE_DEPTH_MAX; i++) {
+		host_sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, 512);
+		(void)host_command(&host, &sqe, NULL, 0);
+	}
+	for (uint32_t i = 0; i < 2 * TARGET_QUEUE_DEPTH_MAX; i++) {
+		host_receive_pdu(&host, &pdu); /* data, and its response */
+		assert_false(pdu.is_closed || pdu.is_timeout);
+	}
+	host_close(&host);
+	host_close(&admin);
+	fixture_leave();
+}
+
 int main(int argc, char **argv)
 {
 	static struct catalogue catalogue;
@@ -500,5 +530,6 @@ int main(int argc, char **argv)
 	CATALOGUE_ADD(&catalogue, data_behind_a_capsule_that_waits_is_read);
 	CATALOGUE_ADD(&catalogue, fused_halves_get_buffers_when_hoarders_go);
 	CATALOGUE_ADD(&catalogue, the_default_time_to_read_a_reason_is_below_a_second);
+	CATALOGUE_ADD(&catalogue, the_deepest_queue_can_be_filled);
 	return catalogue_main(&catalogue, argc, argv, start, fixture_end);
 }

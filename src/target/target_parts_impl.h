@@ -126,6 +126,9 @@ uint16_t controller_property_get(const struct controller *controller,
 uint16_t controller_property_set(struct controller *controller,
 				 const struct nvmf_property_access *access);
 void controller_record_error(struct command *command);
+/** The host has said that it has begun anew: its other associations end. */
+void host_end_earlier(struct target_subsystem *subsystem, const char *host_nqn,
+		      const uint8_t host_id[16]);
 /** True if the host has dead associations with writes still out. */
 bool host_has_ghosts(const struct target_subsystem *subsystem, const char *host_nqn,
 		     const uint8_t host_id[16]);

@@ -445,6 +445,72 @@ static void a_new_association_waits_for_the_ghosts_of_the_old(void **state)
 	stage_close(&stage);
 }
 
+static void admin_connect(struct stage *stage, struct host *host, bool is_sole)
+{
+	struct nvmf_connect connect;
+	uint32_t result;
+
+	host_open(stage, host);
+	host_icreq(host);
+	connect = host_connect_default(host, 0);
+	connect.is_sole = is_sole;
+	assert_int_equal(host_connect_with(host, &connect, &result), 0);
+	host->cntlid = (uint16_t)result;
+	host_enable(host);
+}
+
+/* What the network still holds of the old connection must not act when it arrives. */
+static void a_host_that_begins_anew_ends_its_earlier_associations(void **state)
+{
+	struct host old_admin = {0}, old = {0}, other_admin = {.id = 3}, other = {0};
+	struct host fresh_admin = {0}, fresh = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &old_admin);
+	host_io(&stage, &old, &old_admin);
+	host_admin(&stage, &other_admin);
+	host_io(&stage, &other, &other_admin);
+
+	admin_connect(&stage, &fresh_admin, true);
+	host_io(&stage, &fresh, &fresh_admin);
+	assert_true(stage_await_connections(&stage, 4)); /* the old two are gone */
+	assert_true(host_is_closed_within(&old, 1000));
+	assert_true(host_is_closed_within(&old_admin, 1000));
+	assert_int_equal(host_write(&fresh, 0, pattern, 512), 0);
+	assert_int_equal(host_read(&other, 0, got, 512), 0); /* another host goes on */
+	assert_memory_equal(got, pattern, 512);
+	host_close(&fresh);
+	host_close(&fresh_admin);
+	host_close(&other);
+	host_close(&other_admin);
+	host_close(&old);
+	host_close(&old_admin);
+	stage_close(&stage);
+}
+
+static void a_host_with_two_paths_keeps_both(void **state)
+{
+	struct host admin = {0}, io = {0}, second_admin = {0}, second = {0};
+	struct stage stage;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	admin_connect(&stage, &second_admin, false);
+	host_io(&stage, &second, &second_admin);
+	assert_int_equal(host_write(&io, 0, pattern, 512), 0);
+	assert_int_equal(host_read(&second, 0, got, 512), 0);
+	assert_memory_equal(got, pattern, 512);
+	host_close(&second);
+	host_close(&second_admin);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
 static void a_retry_over_another_path_waits_for_its_ghost(void **state)
 {
 	struct host admin = {0}, io = {0}, second_admin = {0}, second = {0};
@@ -641,6 +707,8 @@ int main(void)
 		cmocka_unit_test(a_host_that_does_not_read_harms_only_itself),
 		cmocka_unit_test(data_that_never_comes_is_not_awaited_for_ever),
 		cmocka_unit_test(a_new_association_waits_for_the_ghosts_of_the_old),
+		cmocka_unit_test(a_host_that_begins_anew_ends_its_earlier_associations),
+		cmocka_unit_test(a_host_with_two_paths_keeps_both),
 		cmocka_unit_test(a_retry_over_another_path_waits_for_its_ghost),
 		cmocka_unit_test(a_dead_write_that_waits_for_a_lock_is_not_submitted),
 		cmocka_unit_test(a_command_that_was_not_submitted_never_is),
