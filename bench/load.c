@@ -307,6 +307,7 @@ static int drivers_add(struct load_run *run, struct bdev_registry *registry)
 	options.has_header_digest = run->options.has_digests;
 	options.has_data_digest = run->options.has_digests;
 	options.is_retrying = run->options.is_retrying;
+	options.is_sole = false; /* --uri may name it twice */
 	if (options.is_retrying)
 		options.ctrl_loss_timeout_ms = RETRY_LOSS_MS;
 	options.log = &run->log;

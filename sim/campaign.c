@@ -11,7 +11,8 @@
  *  4. a host sees an error of an I/O although one complete copy was spared all the time;
  *  5. a process that has ended in order still holds memory, or its reactors go on;
  *  6. an assertion fails, memory is touched after a crash, or turns go on without an end;
- *  7. with --twice: a second run of the seed has another trace.
+ *  7. late in the quiet hours somebody connects again, or a connection is left whose maker is gone;
+ *  8. with --twice: a second run of the seed has another trace.
  */
 #include "sim/campaign.h"
 
@@ -24,6 +25,7 @@
 
 #define BOOT_LIMIT_NS	 (60 * SIM_S)
 #define HEAL_LIMIT_NS	 (300 * SIM_S)
+#define NOTICE_LIMIT_NS	 (60 * SIM_S)
 #define SILENCE_LIMIT_NS (120 * SIM_S) /* beyond the time after which hosts give up */
 #define END_LIMIT_NS	 (120 * SIM_S)
 #define LOOK_NS_BUSY	 (2 * SIM_S)
@@ -35,6 +37,7 @@
 #define GHOST_NS	 (60 * SIM_S) /* more than FAULT_HOST_GHOST holds back */
 #define EVENTS_SHOWN	 60
 #define PIECE_BYTES	 4096
+#define QUIET_NS_JUDGED	 (900 * SIM_S) /* shorter ones of a script prove nothing */
 
 struct campaign {
 	const struct campaign_options *options;
@@ -53,6 +56,7 @@ struct campaign {
 	uint64_t operations_before;
 	uint64_t operations_due;
 	bool is_sated;
+	uint64_t connections_made; /* when the quiet hours were half over */
 	char error[ERROR_TEXT_BYTES * 2];
 };
 
@@ -94,7 +98,17 @@ static bool is_healthy(void *argument)
 {
 	struct campaign *campaign = argument;
 
-	return has_failed(campaign) || cluster_is_healthy(&campaign->cluster, campaign->phase_ns);
+	if (has_failed(campaign))
+		return true;
+	if (!cluster_is_healthy(&campaign->cluster, campaign->phase_ns))
+		return false;
+	/*
+	 * Who has not noticed yet that its peer is gone calls healthy what is not. Keep-alives
+	 * tell, but for one connection of several whose other end alone is gone: the next I/O there
+	 * does.
+	 */
+	return sim_now_ns(campaign->sim) - campaign->phase_ns > NOTICE_LIMIT_NS ||
+	       sim_net_orphan_count(campaign->sim, false) == 0;
 }
 
 static uint64_t operations(const struct campaign *campaign)
@@ -120,7 +134,23 @@ static bool is_idle(void *argument)
 
 static bool is_over(void *argument)
 {
-	return has_failed(argument);
+	struct campaign *campaign = argument;
+	uint64_t half_ns = campaign->shape.quiet_seconds * SIM_S / 2;
+
+	if (sim_now_ns(campaign->sim) - campaign->phase_ns < half_ns)
+		campaign->connections_made = sim_net_connections_made(campaign->sim);
+	return has_failed(campaign);
+}
+
+/* Without faults a connection lives for ever, and with its maker it dies. */
+static void quiet_judge(struct campaign *campaign)
+{
+	if (campaign->shape.quiet_seconds * SIM_S < QUIET_NS_JUDGED || has_failed(campaign))
+		return;
+	if (sim_net_connections_made(campaign->sim) != campaign->connections_made)
+		fail(campaign, "somebody connected again in quiet hours", NULL);
+	if (sim_net_orphan_count(campaign->sim, true) > 0)
+		fail(campaign, "a connection outlives who has made it", NULL);
 }
 
 static bool hosts_are_down(void *argument)
@@ -279,6 +309,7 @@ static void burst(struct campaign *campaign, uint32_t number)
 	pace_set(campaign, PACE_NS_QUIET);
 	each_workload(campaign, workload_resume);
 	phase(campaign, "quiet hours", is_over, campaign->shape.quiet_seconds * SIM_S, false);
+	quiet_judge(campaign);
 	campaign->is_sated = true;
 	campaign->cluster.look_pause_ns_max = LOOK_NS_BUSY;
 }
@@ -425,13 +456,21 @@ static uint32_t spared_draw(struct campaign *campaign)
 	return (uint32_t)__builtin_ctz(placed);
 }
 
+/* Without ghosts the history takes what a host gave up for settled by the host's next write. */
+static uint64_t faults_allowed(const struct campaign *campaign)
+{
+	uint64_t ghosts = campaign->shape.ghosts ? 0 : FAULT_BIT(FAULT_HOST_GHOST);
+
+	return campaign->options->faults & ~ghosts;
+}
+
 static void trouble_make(struct campaign *campaign)
 {
 	const struct campaign_script *script = campaign->options->script;
 	struct operator_options operator= {.spared_engine = campaign->spared_engine,
 					   .script = script == NULL ? NULL : &script->operator, };
 	struct nemesis_options nemesis = {
-		.allowed = campaign->options->faults,
+		.allowed = faults_allowed(campaign),
 		.pause_ns_max = campaign->shape.fault_pause_ms * SIM_MS,
 		.spared_engine = campaign->spared_engine,
 		.script = script == NULL ? NULL : script->faults,

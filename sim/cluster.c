@@ -60,6 +60,16 @@ void cluster_nexus_crashed(struct cluster *cluster)
 		history_owner_crashed(cluster->history, sim_now_ns(cluster->sim));
 }
 
+void cluster_nexus_ended(struct cluster *cluster)
+{
+	const struct nexus_record *record = store_record(cluster->store);
+
+	if (cluster->options.is_strict || record == NULL || record->is_clean_shutdown)
+		return;
+	sim_trace(cluster->sim, "unclean end", 0, 0, 0);
+	history_owner_crashed(cluster->history, sim_now_ns(cluster->sim));
+}
+
 void cluster_power_was_cut(struct cluster *cluster)
 {
 	history_power_cut(cluster->history, sim_now_ns(cluster->sim));

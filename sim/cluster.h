@@ -110,6 +110,9 @@ void cluster_fail(struct cluster *cluster, const char *format, ...)
 void cluster_log(struct cluster *cluster, const struct sim_process *process, const char *line);
 /** Who put the copies in order, or answered for reservations, is gone. */
 void cluster_nexus_crashed(struct cluster *cluster);
+/** It has ended in order. If that could not be recorded the next one knows no more than after a
+ * crash: also a copy whose loss is not in the record may be believed. */
+void cluster_nexus_ended(struct cluster *cluster);
 void cluster_reservations_gone(struct cluster *cluster);
 /** Context: the process. */
 void cluster_reactors_create(struct sim_process *process, struct reactor **reactors,

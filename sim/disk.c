@@ -461,7 +461,9 @@ void sim_disk_release(struct sim_disk *disk)
 		if (request->disk != disk || !request->is_stuck)
 			continue;
 		request->is_stuck = false;
-		sim_event_schedule(disk->process->sim, &request->event, LATENCY_NS_MIN);
+		/* In any order: the disk knows none. */
+		sim_event_schedule(disk->process->sim, &request->event,
+				   sim_draw(disk->process->sim, LATENCY_NS_MIN, LATENCY_NS_MAX));
 	}
 }
 

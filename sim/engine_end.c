@@ -94,6 +94,8 @@ static void end_run(struct op *op)
 			if (run->nexus != NULL && run->request.result != NEXUS_DONE)
 				cluster_fail(run->engine->cluster,
 					     "a nexus cannot be destroyed: %s", run->request.error);
+			if (run->nexus != NULL)
+				cluster_nexus_ended(run->engine->cluster);
 			run->end_step = END_DISK;
 			flow = end_network(run, engine_network_unexport_submit);
 			break;

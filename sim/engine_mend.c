@@ -263,6 +263,7 @@ static void come_back(struct engine_run *run)
 	enum boot_step step = BOOT_VOLUME;
 
 	if (run->wish == WISH_RECREATE && run->request.result == NEXUS_DONE) {
+		cluster_nexus_ended(cluster_of(run));
 		run->nexus = NULL;
 		run->is_paused = false;
 		run->rebuild_paused[0] = '\0';

@@ -7,11 +7,13 @@
  *  2. Otherwise one of the copies is healthy by the record, and has not lost its power, unless all
  *     healthy ones have.
  *  3. A healthy copy that left the plan is taken when no healthy one is in it.
- *  4. A disk that has shrunk is left out: the volume would become smaller with it.
+ *  4. A copy whose disk has shrunk is named as well: the nexus must refuse it, and is tried without
+ *     it the next time. Whatever was named, the volume has the size that its hosts know.
  */
 #include "sim/engine_run.h"
 #include "sim/sim_impl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,7 +114,8 @@ static uint32_t children_choose(struct engine_run *run)
 	}
 	if ((wanted & healthy) == 0 || (trusted != 0 && (wanted & trusted) == 0))
 		wanted |= healthy;
-	wanted &= run->tries % 2 == 1 ? reachable & large : large;
+	if (run->tries % 2 == 1)
+		wanted &= reachable & large;
 	if (trusted == 0)
 		return (wanted & healthy) != 0 ? wanted : 0;
 	return (wanted & trusted) != 0 ? wanted : 0;
@@ -158,11 +161,17 @@ bool engine_nexus_submit(struct engine_run *run)
 
 bool engine_nexus_judge(struct engine_run *run)
 {
+	struct cluster *cluster = run->engine->cluster;
+
 	if (run->create.result != NEXUS_DONE) {
 		log_warn(&run->log, "nexus not created: %s", run->create.error);
 		return false;
 	}
 	run->nexus = run->create.nexus;
 	run->tries = 0;
+	if (nexus_bdev(run->nexus)->block_count < cluster_block_count(&cluster->options))
+		cluster_fail(cluster, "a volume of %" PRIu64 " blocks was made anew with %" PRIu64,
+			     cluster_block_count(&cluster->options),
+			     nexus_bdev(run->nexus)->block_count);
 	return true;
 }

@@ -62,7 +62,7 @@ struct history_io {
 	uint64_t first_block;
 	uint64_t block_count;
 	uint64_t begun_ns;
-	uint64_t sequence; /* of a write */
+	uint64_t sequence; /* of a write; at a swap's comparison, of the write that follows it */
 	uint32_t host;	   /* below HISTORY_HOSTS_MAX */
 	bool is_zeroes;
 	/* Sent again when its connection is lost: until it is answered it may act several times. */

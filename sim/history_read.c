@@ -245,6 +245,9 @@ static bool may_differ(const struct history *history, uint64_t number, const str
 		bool is_same = kind == STAMP_ZEROES ? candidate->is_zeroes
 						    : candidate->sequence == sequence;
 
+		/* What is written only after the comparison was not there for it. */
+		if (io->sequence != 0 && candidate->sequence == io->sequence)
+			continue;
 		if (!is_same && is_possible(history, block, candidate, io))
 			return true;
 	}

@@ -555,6 +555,22 @@ static void one_block_that_may_differ_is_enough_for_a_miscompare(void **state)
 	assert_true(history_compare_differed(history, &io, bytes, error));
 }
 
+static void a_swap_that_differed_did_not_find_its_own_write(void **state)
+{
+	struct history_io one = write_at(3, 10, 20);
+	struct history_io swap = write_at(3, 30, 0);
+	struct history_io io = {.first_block = 3, .block_count = 1, .sequence = swap.sequence};
+	uint8_t bytes[BLOCK_BYTES];
+
+	(void)state;
+	history_stamp(history, &one, bytes);
+	history_read_begin(history, &io, 30);
+	assert_false(history_compare_differed(history, &io, bytes, error));
+	write_at(3, 31, 0); /* another host's */
+	history_read_begin(history, &io, 32);
+	assert_true(history_compare_differed(history, &io, bytes, error));
+}
+
 static void what_is_expected_is_what_may_be_there(void **state)
 {
 	struct history_io io = {.first_block = 3, .block_count = 2};
@@ -876,6 +892,7 @@ int main(void)
 		CASE(a_comparison_must_find_what_is_there),
 		CASE(a_comparison_beside_a_write_may_find_either_and_binds),
 		CASE(one_block_that_may_differ_is_enough_for_a_miscompare),
+		CASE(a_swap_that_differed_did_not_find_its_own_write),
 		CASE(what_is_expected_is_what_may_be_there),
 		CASE(of_two_that_swap_the_same_content_one_wins),
 		CASE(what_was_written_twice_may_be_swapped_twice),

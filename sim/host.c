@@ -234,6 +234,7 @@ void host_initiator_options(const struct host *host, struct log *log,
 	engine_network_initiator_options(&host->cluster->options, host->process, log, ret_options);
 	ret_options->io_timeout_ms = 10000;
 	ret_options->ctrl_loss_timeout_ms = 24 * HOUR_MS;
+	ret_options->is_sole = false; /* there are two paths */
 	ret_options->is_retrying = host->cluster->options.is_host_retrying;
 	ret_options->fail_fast_ms = ret_options->is_retrying ? HOUR_MS : 0;
 }

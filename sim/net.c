@@ -532,6 +532,24 @@ uint32_t sim_net_connection_count(const struct sim *sim)
 	return count;
 }
 
+uint32_t sim_net_orphan_count(const struct sim *sim, bool is_client_gone)
+{
+	uint32_t gone = is_client_gone ? 0 : 1;
+	uint32_t count = 0;
+
+	list_for_each (node, &sim->connections) {
+		const struct connection *connection = list_entry(node, struct connection, link);
+
+		count += !connection->ends[gone].is_open && connection->ends[1 - gone].is_open;
+	}
+	return count;
+}
+
+uint64_t sim_net_connections_made(const struct sim *sim)
+{
+	return sim->connection_id_next;
+}
+
 static bool connection_is_between(const struct connection *connection,
 				  const struct sim_process *one, const struct sim_process *other)
 {

@@ -24,5 +24,6 @@ void plants_print(void)
 	const struct planted_info *bug;
 
 	for (unsigned i = 0; (bug = planted_info(i)) != NULL; i++)
-		printf("%s\t%s\t%s\t%s\n", bug->name, bug->rule, bug->hint, bug->what);
+		printf("%s\t%s\t%s\t%u\t%s\n", bug->name, bug->rule, bug->hint, bug->seeds,
+		       bug->what);
 }

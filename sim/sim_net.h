@@ -60,6 +60,10 @@ void sim_net_mend_between(struct sim_process *one, struct sim_process *other);
 /** Resets all connections between the two. Return: how many. */
 uint32_t sim_net_reset_between(struct sim_process *one, struct sim_process *other);
 uint32_t sim_net_connection_count(const struct sim *sim);
+/** Of these, those whose one end is gone and the other is not: who has connected, or the other. */
+uint32_t sim_net_orphan_count(const struct sim *sim, bool is_client_gone);
+/** How many were ever made. */
+uint64_t sim_net_connections_made(const struct sim *sim);
 /** Connections to port @port of @process are refused. */
 void sim_net_refuse(struct sim_process *process, bool is_refusing);
 

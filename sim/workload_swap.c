@@ -65,6 +65,7 @@ static void pair_send(struct swapper *swapper, struct bdev_channel *path)
 	history_read_begin(history, &swapper->read_io, now_ns);
 	history_expect(history, &swapper->read_io, 0, swapper->expected);
 	history_write_begin(history, &swapper->write_io, now_ns);
+	swapper->read_io.sequence = swapper->write_io.sequence;
 	history_stamp(history, &swapper->write_io, swapper->written);
 	if (workload->options.reservations != NULL) {
 		swapper->reservation =

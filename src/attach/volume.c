@@ -416,6 +416,7 @@ static int registry_fill(struct volume *volume, const struct volume_options *opt
 	snprintf(initiator.host_nqn, sizeof(initiator.host_nqn), "%s", options->host_nqn);
 	os_entropy_fill(volume->os, initiator.host_id, sizeof(initiator.host_id));
 	initiator.is_retrying = true;
+	initiator.is_sole = false; /* a volume may be attached here twice */
 	initiator.io_timeout_ms = IO_TIMEOUT_MS;
 	initiator.reconnect_min_ms = RECONNECT_MS_MIN;
 	initiator.reconnect_max_ms = RECONNECT_MS_MAX;

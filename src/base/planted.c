@@ -15,7 +15,7 @@
 enum planted_bug planted_chosen = PLANTED_NONE;
 
 static const struct planted_info planted_list[] = {
-#define PLANTED_ROW(name, rule, what, hint) {#name, rule, what, hint},
+#define PLANTED_ROW(name, rule, what, hint, seeds) {#name, rule, what, hint, seeds},
 	PLANTED_BUGS(PLANTED_ROW)
 #undef PLANTED_ROW
 };

@@ -95,6 +95,9 @@ static inline int fixture_teardown(void **state)
 
 	for (int i = 0; i < 100; i++)
 		fixture_turn(fixture);
+	if (bdev_next(fixture->registry, NULL) != NULL)
+		return -1; /* the test failed midway: leave it all, so that its message is printed
+			    */
 	bdev_registry_destroy(fixture->registry);
 	reactor_destroy(fixture->other);
 	reactor_destroy(fixture->main);

@@ -71,6 +71,7 @@ void nexus_message_fill(struct engine *engine, struct nexus *nexus, struct nexus
 	ret_message->message.uuid = ret_message->uuid;
 	ret_message->message.size = nexus_size_bytes(nexus);
 	ret_message->message.state = (Mayastor__V1__NexusState)info->state;
+	ret_message->message.state_reason = info->reason;
 	ret_message->message.rebuilds = info->rebuild_count;
 	ret_message->message.ana_state = nexus_message_ana_state(engine, nexus);
 	if (export != NULL)

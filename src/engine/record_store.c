@@ -55,6 +55,17 @@ static json_t *child_encode(const struct nexus_record_child *child)
 			 cache_id);
 }
 
+static bool size_encode(json_t *root, const struct nexus_record *record)
+{
+	ASSERT((record->block_count == 0) == (record->block_bytes == 0));
+	if (record->block_count == 0)
+		return true;
+	return json_object_set_new(root, "block_count",
+				   json_integer((json_int_t)record->block_count)) == 0 &&
+	       json_object_set_new(root, "block_bytes",
+				   json_integer((json_int_t)record->block_bytes)) == 0;
+}
+
 size_t record_encode(const char *key, const struct nexus_record *record, char *ret_text,
 		     size_t size)
 {
@@ -73,8 +84,10 @@ size_t record_encode(const char *key, const struct nexus_record *record, char *r
 	root = json_pack("{s:s, s:I, s:I, s:b, s:o}", "key", key, "epoch",
 			 (json_int_t)record->epoch, "sequence", (json_int_t)record->sequence,
 			 "clean_shutdown", record->is_clean_shutdown, "children", children);
-	if (root == NULL)
+	if (root == NULL || !size_encode(root, record)) {
+		json_decref(root);
 		return 0;
+	}
 	length = json_dumpb(root, ret_text, size, JSON_COMPACT);
 	json_decref(root);
 	return length <= size ? length : 0;
@@ -116,6 +129,25 @@ static int children_decode(const json_t *children, struct nexus_record *record)
 	return 0;
 }
 
+/* Records of older engines have no size: unknown. */
+static int size_decode(const json_t *root, struct nexus_record *record)
+{
+	const json_t *count = json_object_get(root, "block_count");
+	const json_t *bytes = json_object_get(root, "block_bytes");
+
+	ASSERT(record->block_count == 0);
+	if (count == NULL && bytes == NULL)
+		return 0;
+	if (!json_is_integer(count) || json_integer_value(count) <= 0 || !json_is_integer(bytes) ||
+	    json_integer_value(bytes) < BLOCK_BYTES_MIN ||
+	    json_integer_value(bytes) > BLOCK_BYTES_MAX ||
+	    (uint64_t)json_integer_value(count) >= UINT64_MAX / (uint64_t)json_integer_value(bytes))
+		return -EINVAL;
+	record->block_count = (uint64_t)json_integer_value(count);
+	record->block_bytes = (uint32_t)json_integer_value(bytes);
+	return 0;
+}
+
 static int root_decode(const json_t *root, const char *key, struct nexus_record *record)
 {
 	const json_t *stored_key = json_object_get(root, "key");
@@ -131,6 +163,8 @@ static int root_decode(const json_t *root, const char *key, struct nexus_record 
 	record->epoch = (uint64_t)json_integer_value(epoch);
 	record->sequence = (uint64_t)json_integer_value(sequence);
 	record->is_clean_shutdown = json_is_true(clean);
+	if (size_decode(root, record) < 0)
+		return -EINVAL;
 	return children_decode(json_object_get(root, "children"), record);
 }
 

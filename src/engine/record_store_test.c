@@ -95,7 +95,11 @@ static enum nexus_record_result ask(struct fixture *fixture, bool is_store)
 
 static struct nexus_record record_make(uint64_t epoch, uint64_t sequence)
 {
-	struct nexus_record record = {.epoch = epoch, .sequence = sequence, .child_count = 2};
+	struct nexus_record record = {.epoch = epoch,
+				      .sequence = sequence,
+				      .block_count = 4062,
+				      .block_bytes = 512,
+				      .child_count = 2};
 
 	record.children[0].uuid.bytes[0] = 1;
 	record.children[0].is_healthy = true;
@@ -142,6 +146,34 @@ static void record_without_ids_of_caches_is_one_where_they_are_unknown(void **st
 	assert_int_equal(record.child_count, 1);
 	assert_true(record.children[0].is_healthy);
 	assert_true(uuid_is_nil(&record.children[0].cache_id));
+	assert_int_equal(record.block_count, 0);
+}
+
+static void record_with_a_damaged_size_is_refused(void **state)
+{
+	static const char *const sizes[] = {
+		"\"block_count\":4062",
+		"\"block_bytes\":512",
+		"\"block_count\":0,\"block_bytes\":512",
+		"\"block_count\":-1,\"block_bytes\":512",
+		"\"block_count\":4062,\"block_bytes\":511",
+		"\"block_count\":4062,\"block_bytes\":8192",
+		"\"block_count\":\"4062\",\"block_bytes\":512",
+		"\"block_count\":36028797018963967,\"block_bytes\":512", /* 2^64 bytes with one more
+									  */
+	};
+	struct nexus_record record;
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "{\"key\":\"k\",\"epoch\":1,\"sequence\":2,\"clean_shutdown\":false,%s,"
+			 "\"children\":[]}",
+			 sizes[i]);
+		if (record_decode(text, strlen(text), "k", &record) != -EINVAL)
+			fail_msg("taken as a size: %s", sizes[i]);
+	}
 }
 
 static void record_with_a_damaged_id_of_a_cache_is_refused(void **state)
@@ -206,7 +238,10 @@ static void damaged_record_is_a_failure_not_an_absence(void **state)
 
 static void largest_record_fits(void **state)
 {
-	struct nexus_record record = {.epoch = INT64_MAX, .sequence = INT64_MAX};
+	struct nexus_record record = {.epoch = INT64_MAX,
+				      .sequence = INT64_MAX,
+				      .block_count = UINT64_MAX / 512 - 1,
+				      .block_bytes = 512};
 	struct nexus_record again;
 	char key[NAME_BYTES_MAX];
 	char text[8000];
@@ -234,6 +269,7 @@ int main(void)
 		cmocka_unit_test(damaged_record_is_a_failure_not_an_absence),
 		cmocka_unit_test(record_without_ids_of_caches_is_one_where_they_are_unknown),
 		cmocka_unit_test(record_with_a_damaged_id_of_a_cache_is_refused),
+		cmocka_unit_test(record_with_a_damaged_size_is_refused),
 		cmocka_unit_test(largest_record_fits),
 	};
 

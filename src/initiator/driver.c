@@ -30,6 +30,7 @@ void initiator_options_default(struct initiator_options *ret_options)
 		.reconnect_max_ms = 10 * 1000,
 		.ctrl_loss_timeout_ms = 60 * 1000,
 		.fail_fast_ms = 0,
+		.is_sole = true,
 	};
 }
 

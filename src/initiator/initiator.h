@@ -49,6 +49,8 @@ struct initiator_options {
 	uint32_t ctrl_loss_timeout_ms;
 	uint32_t fail_fast_ms; /* how long new I/O waits for a lost connection; 0: not at all */
 	bool is_retrying;      /* for hosts: see above and README.md about repeated writes */
+	bool is_sole; /* this is all that the host has to do with the subsystem: a new association
+		       * ends the earlier ones, with all that is still on its way to them */
 	bool has_header_digest;
 	bool has_data_digest;
 	struct log *log; /* outlives the registry */

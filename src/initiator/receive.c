@@ -261,7 +261,7 @@ static enum receive_step header_handle(struct initiator_queue *queue)
 
 	ASSERT(receive->slot == NULL && queue->error == 0);
 	ASSERT(header->data_offset >= receive->head_bytes); /* the decoder saw to it */
-	if (header->has_header_digest && !PLANTED(RESPONSE_HEADER_NOT_CHECKED)) {
+	if (header->has_header_digest) {
 		struct le32 digest = nvme_tcp_header_digest(receive->head, header->header_bytes);
 
 		if (memcmp(&digest, receive->head + header->header_bytes, sizeof(digest)) != 0) {

@@ -21,6 +21,8 @@
  */
 #include "nexus/nexus_impl.h"
 
+#include "base/planted.h"
+
 static bool flush_is_missing(const struct nexus_child *child)
 {
 	const struct nexus *nexus = child->nexus;
@@ -28,7 +30,7 @@ static bool flush_is_missing(const struct nexus_child *child)
 	ASSERT(child->flush.change_flushed <= nexus->membership.change_last);
 	ASSERT(child->phase == CHILD_IN_SYNC || child->phase == CHILD_SYNCING ||
 	       !child->is_wanted_healthy);
-	if (!child->is_wanted_healthy || !nexus->has_cache)
+	if (!child->is_wanted_healthy || !nexus->has_cache || PLANTED(SURVIVORS_NOT_FLUSHED))
 		return false;
 	if (child->channel != NULL && !child->channel->bdev->has_volatile_cache)
 		return false;

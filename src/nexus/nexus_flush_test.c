@@ -288,6 +288,179 @@ static void device_without_a_cache_is_not_flushed(void **state)
 	volume_end(volume);
 }
 
+/* An orderly end: whoever could not be flushed is not as good as who was. */
+
+static void end_gives_up_the_copy_that_could_not_be_flushed(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 3, 0);
+	struct volume *volume = cluster->volume;
+
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	volume_rule(volume, 1, RULE_FAIL(IO_FLUSH, IO_MEDIUM_ERROR));
+	volume_destroy(volume);
+	assert_true(volume_is_recorded(volume, 0));
+	assert_false(volume_is_recorded(volume, 1));
+	assert_true(volume_is_recorded(volume, 2));
+	assert_true(volume_record(volume)->is_clean_shutdown);
+	cluster_end(cluster);
+}
+
+static void end_where_no_copy_could_be_flushed_gives_nobody_up_and_is_not_clean(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 2, 0);
+	struct volume *volume = cluster->volume;
+
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	volume_rule(volume, 0, RULE_FAIL(IO_FLUSH, IO_TIMED_OUT));
+	volume_rule(volume, 1, RULE_FAIL(IO_FLUSH, IO_MEDIUM_ERROR));
+	assert_int_equal(volume_call(volume, nexus_shutdown_submit), NEXUS_DONE);
+	assert_true(volume_is_recorded(volume, 0));
+	assert_true(volume_is_recorded(volume, 1));
+	assert_false(volume_record(volume)->is_clean_shutdown);
+	cluster_end(cluster);
+}
+
+static void end_that_another_owner_has_fenced_off_blames_nobody(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 2, 0);
+	struct volume *volume = cluster->volume;
+	uint64_t stores = volume->recorder.store_count;
+
+	volume_rule(volume, 1, RULE_FAIL(IO_FLUSH, IO_RESERVATION_CONFLICT));
+	assert_int_equal(volume_call(volume, nexus_shutdown_submit), NEXUS_DONE);
+	assert_int_equal(volume->recorder.store_count, stores);
+	assert_true(volume_is_recorded(volume, 1));
+	cluster_end(cluster);
+}
+
+/* The copy 1 is complete, and only its record is missing. */
+static void cluster_record_a_return(struct cluster *cluster)
+{
+	struct volume *volume = cluster->volume;
+
+	volume_rule(volume, 0,
+		    (struct filter_rule){.action = FILTER_HOLD,
+					 .type_mask = 1u << IO_READ,
+					 .range = {14000, 1}});
+	assert_int_equal(volume_child_call(volume, 1, nexus_child_add_submit), NEXUS_DONE);
+	volume->recorder.is_held = true;
+	for (int i = 0; i < 1000 && volume->nexus->children[1].joined_change == 0; i++) {
+		filter_release(volume_filter(volume, 0));
+		volume_turns(volume, 20);
+	}
+	assert_int_not_equal(volume->nexus->children[1].joined_change, 0);
+}
+
+/* It is called healthy by the record of the end: so it must hold what the others hold. */
+static void end_flushes_also_the_copy_whose_return_is_being_recorded(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 1, 0);
+	struct volume *volume = cluster->volume;
+	struct waiter waiter;
+
+	cluster_record_a_return(cluster);
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	assert_true(cluster->disks[1].is_dirty[10240 + PLACE.first]);
+	waiter_init(&waiter, volume->fixture->main);
+	volume->request = (struct nexus_request){.parent = &waiter.op};
+	op_wait(&waiter.op);
+	nexus_shutdown_submit(volume->nexus, &volume->request);
+	volume_turns(volume, 500);
+	nexus_recorder_memory_release(&volume->recorder);
+	fixture_wait(volume->fixture, &waiter);
+	assert_true(volume_record(volume)->is_clean_shutdown);
+	assert_true(volume_is_recorded(volume, 1));
+	assert_false(cluster->disks[0].is_dirty[10240 + PLACE.first]);
+	assert_false(cluster->disks[1].is_dirty[10240 + PLACE.first]);
+	cluster_end(cluster);
+}
+
+/* While the return of a copy is recorded the link of the only other one breaks. */
+
+static void source_that_may_have_lost_writes_stops_the_volume(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 1, 0);
+	struct volume *volume = cluster->volume;
+
+	cluster_record_a_return(cluster);
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	volume_lose_power(volume, &cluster->disks[0], 0, NULL);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_info(volume)->state, NEXUS_SHUTDOWN);
+	assert_non_null(strstr(volume->info.reason, "has lost its connection"));
+	assert_non_null(strstr(volume->info.reason, "create it anew with all of its copies"));
+	assert_int_equal(volume_io(volume, cluster->io, IO_READ, PLACE), IO_NOT_READY);
+	nexus_recorder_memory_release(&volume->recorder);
+	cluster_end(cluster);
+}
+
+static void source_that_had_nothing_to_lose_goes_on(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 1, 0);
+	struct volume *volume = cluster->volume;
+
+	cluster_record_a_return(cluster);
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	assert_int_equal(volume_io(volume, cluster->io, IO_FLUSH, (struct block_range){0, 0}),
+			 IO_OK);
+	volume_lose_power(volume, &cluster->disks[0], 0, NULL);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_io(volume, cluster->io, IO_READ, PLACE), IO_OK);
+	assert_int_equal(cluster->io->bytes[0], 0x44);
+	nexus_recorder_memory_release(&volume->recorder);
+	volume_await_child(volume, 1, NEXUS_CHILD_ONLINE);
+	assert_true(volume_is_equal(volume, 0, 1));
+	cluster_end(cluster);
+}
+
+/* As after a kill: nothing was flushed at the end, and the record says that it was not clean. */
+static void cluster_activate_again(struct cluster *cluster, struct nexus_record *record)
+{
+	struct volume *volume = cluster->volume;
+
+	*record = *volume_record(volume);
+	assert_false(record->is_clean_shutdown);
+	cluster->disks[0].is_flush_void = true;
+	volume_destroy(volume);
+	cluster->disks[0].is_flush_void = false;
+	assert_true(cluster->disks[0].is_dirty[10240 + PLACE.first]);
+	volume->stored = record;
+	volume->epoch++;
+	volume_create(volume, 1);
+}
+
+static void what_an_earlier_activation_left_in_the_cache_of_the_only_copy_is_flushed(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 1, 0);
+	struct nexus_record record;
+
+	assert_int_equal(volume_write(cluster->volume, cluster->io, PLACE, 0x44), IO_OK);
+	cluster_activate_again(cluster, &record);
+	assert_false(cluster->disks[0].is_dirty[10240 + PLACE.first]);
+	assert_true(nexus_recent_is_empty(cluster->volume->nexus));
+	cluster_end(cluster);
+}
+
+static void only_copy_that_cannot_be_flushed_serves_and_counts_as_not_durable(void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 1, 0);
+	struct volume *volume = cluster->volume;
+	struct nexus_record record;
+
+	assert_int_equal(volume_write(volume, cluster->io, PLACE, 0x44), IO_OK);
+	cluster->disks[0].flush_status = IO_TIMED_OUT;
+	cluster_activate_again(cluster, &record);
+	assert_int_equal(volume_io(volume, cluster->io, IO_READ, PLACE), IO_OK);
+	assert_int_equal(cluster->io->bytes[0], 0x44);
+	cluster->disks[0].flush_status = IO_OK;
+	cluster_record_a_return(cluster);
+	volume_lose_power(volume, &cluster->disks[0], 0, NULL);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_info(volume)->state, NEXUS_SHUTDOWN);
+	nexus_recorder_memory_release(&volume->recorder);
+	cluster_end(cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +475,14 @@ int main(void)
 		RULE(nexus_that_is_destroyed_waits_for_such_a_flush),
 		RULE(copy_of_a_source_that_lost_its_power_is_made_again),
 		RULE(device_without_a_cache_is_not_flushed),
+		RULE(end_gives_up_the_copy_that_could_not_be_flushed),
+		RULE(end_where_no_copy_could_be_flushed_gives_nobody_up_and_is_not_clean),
+		RULE(end_that_another_owner_has_fenced_off_blames_nobody),
+		RULE(end_flushes_also_the_copy_whose_return_is_being_recorded),
+		RULE(source_that_may_have_lost_writes_stops_the_volume),
+		RULE(source_that_had_nothing_to_lose_goes_on),
+		RULE(what_an_earlier_activation_left_in_the_cache_of_the_only_copy_is_flushed),
+		RULE(only_copy_that_cannot_be_flushed_serves_and_counts_as_not_durable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

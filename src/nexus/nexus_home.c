@@ -238,13 +238,14 @@ static enum op_flow home_create_open(struct nexus_request *request)
 
 /*
  * Those that are not believed are about to be overwritten. What the believed one holds in a
- * volatile cache they may hold too: until it is durable there they must not be given up.
+ * volatile cache they may hold too: until it is durable there they must not be given up. And what
+ * an earlier activation left in a cache is in no map of this one.
  */
 static enum op_flow home_create_flush(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
 
-	if (nexus->mask[CHILD_STALE] == 0)
+	if (nexus->mask[CHILD_STALE] == 0 && !nexus->has_cache)
 		return OP_NEXT;
 	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
 		struct bdev_io *io = &nexus->flush_io[slot];
@@ -261,9 +262,9 @@ static enum op_flow home_create_flush(struct nexus_request *request)
 static enum op_flow home_create_flushed(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
+	bool is_asked = nexus->mask[CHILD_STALE] != 0 || nexus->has_cache;
 
-	for_each_child (nexus, nexus->mask[CHILD_STALE] != 0 ? nexus->mask[CHILD_IN_SYNC] : 0,
-			slot) {
+	for_each_child (nexus, is_asked ? nexus->mask[CHILD_IN_SYNC] : 0, slot) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 		enum io_status status = nexus->flush_io[slot].status;
 
@@ -271,6 +272,10 @@ static enum op_flow home_create_flushed(struct nexus_request *request)
 			status = IO_OK;
 		if (status == IO_OK && !child->was_interrupted)
 			continue;
+		if (nexus->mask[CHILD_STALE] == 0) { /* nobody is given up: any of it may be lost */
+			nexus_recent_mark(nexus, (struct block_range){0, nexus->block_count});
+			continue;
+		}
 		nexus_request_fail(
 			request, NEXUS_ERROR_INTERNAL,
 			"child %s of nexus %s cannot make durable what it holds (%s), and "
@@ -310,34 +315,9 @@ static enum op_flow home_stop_io(struct nexus_request *request)
 	ASSERT(nexus->turn.pauses == 0);
 	ASSERT(nexus->turn.pauses == 0);
 	nexus->is_stopping = true;
-	nexus->turn.is_flush_failed = false;
 	nexus_io_answer_waiting(nexus);
 	return OP_NEXT;
 	ASSERT(list_is_empty(&nexus->io_waiting));
-}
-
-/* A clean end promises that the children are equal also after a loss of power. */
-static enum op_flow home_flush(struct nexus_request *request)
-{
-	struct nexus *nexus = request->work.nexus;
-
-	ASSERT(op_is_idle(&request->work.home_op));
-	ASSERT(nexus->is_stopping);
-	if (nexus->is_fenced || nexus->is_stopped)
-		return OP_NEXT;
-	ASSERT(nexus->active[0] + nexus->active[1] == 0);
-	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
-		struct bdev_io *io = &nexus->flush_io[slot];
-
-		*io = (struct bdev_io){.parent = &request->work.home_op,
-				       .type = IO_FLUSH,
-				       .status = IO_DEVICE_GONE};
-		if (nexus->children[slot].channel == NULL)
-			continue;
-		op_wait(&request->work.home_op);
-		bdev_submit(nexus->children[slot].channel, io);
-	}
-	return op_join(&request->work.home_op);
 }
 
 static enum op_flow home_record_clean(struct nexus_request *request)
@@ -347,23 +327,7 @@ static enum op_flow home_record_clean(struct nexus_request *request)
 	ASSERT(nexus->is_stopping);
 	ASSERT(op_is_idle(&request->work.home_op));
 	nexus->turn.waiter.result = RECORD_WAIT_OK;
-	if (nexus->is_fenced || nexus->is_stopped)
-		return OP_NEXT;
-	for_each_child (nexus, nexus->mask[CHILD_IN_SYNC], slot) {
-		enum io_status status = nexus->flush_io[slot].status;
-
-		if (status != IO_OK && status != IO_UNSUPPORTED)
-			nexus->turn.is_flush_failed = true;
-	}
-	if (nexus->turn.is_flush_failed) {
-		log_warn(nexus->log, "nexus %s: a child was not flushed: not a clean end",
-			 nexus->name);
-		return OP_NEXT;
-	}
-	ASSERT(!nexus->membership.is_clean_wanted);
-	nexus->membership.is_clean_wanted = true;
-	membership_change(nexus);
-	return home_record(request);
+	return nexus_end_judge(nexus) ? home_record(request) : OP_NEXT;
 }
 
 static enum op_flow home_membership_stop(struct nexus_request *request)
@@ -773,6 +737,34 @@ static int resize_maps(struct nexus *nexus, uint64_t segment_count)
 	return rc;
 }
 
+/* First the record, then the hosts: no activation makes smaller what they have seen. */
+static enum op_flow home_resize_record(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+
+	ASSERT(request->work.home_kind == REQUEST_RESIZE);
+	ASSERT(nexus->turn.data.count >= nexus->block_count);
+	nexus->recorded_block_count = nexus->turn.data.count;
+	membership_change(nexus);
+	return home_record(request);
+}
+
+static void resize_take_back(struct nexus *nexus)
+{
+	ASSERT(nexus->recorded_block_count >= nexus->block_count);
+	nexus->recorded_block_count = nexus->block_count;
+	membership_change(nexus);
+}
+
+static enum op_flow home_resize_recorded(struct nexus_request *request)
+{
+	ASSERT(request->work.home_kind == REQUEST_RESIZE);
+	home_recorded(request);
+	if (request->result != NEXUS_DONE)
+		resize_take_back(request->work.nexus);
+	return OP_NEXT;
+}
+
 static enum op_flow home_resize(struct nexus_request *request)
 {
 	struct nexus *nexus = request->work.nexus;
@@ -787,6 +779,7 @@ static enum op_flow home_resize(struct nexus_request *request)
 		nexus_request_fail(request, NEXUS_ERROR_INTERNAL,
 				   "nexus %s: no memory to grow; free some and try again",
 				   nexus->name);
+		resize_take_back(nexus);
 		return home_jobs_restart(request);
 	}
 	nexus->segment_count = segment_count;
@@ -829,9 +822,9 @@ static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
 			    home_recorded, home_pause, home_create_rebuild},
 	[REQUEST_CREATE_UNDO] = {home_stop_io, home_jobs_stop, home_drain, home_membership_stop,
 				 home_close_all},
-	[REQUEST_DESTROY] = {home_stop_io, home_jobs_stop, home_drain, home_flush,
+	[REQUEST_DESTROY] = {home_stop_io, home_jobs_stop, home_drain, nexus_end_flush,
 			     home_record_clean, home_membership_stop, home_close_all},
-	[REQUEST_SHUTDOWN] = {home_stop_io, home_jobs_stop, home_drain, home_flush,
+	[REQUEST_SHUTDOWN] = {home_stop_io, home_jobs_stop, home_drain, nexus_end_flush,
 			      home_record_clean, home_membership_stop, home_close_all},
 	[REQUEST_ADD] = {home_check_serving, home_add_open, home_record, home_add_recorded,
 			 home_pause, home_rebuild_try},
@@ -849,8 +842,8 @@ static const home_step home_plans[REQUEST_KIND_COUNT][HOME_STEPS_MAX] = {
 	[REQUEST_ONLINE] = {home_check_serving, home_online_open, home_pause, home_rebuild_try},
 	[REQUEST_CLOSE] = {home_close_check, home_child_stop_job, home_child_leave_source,
 			   home_drain, home_child_flushed, home_child_close},
-	[REQUEST_RESIZE] = {home_check_serving, home_jobs_stop, home_pause, home_resize,
-			    home_jobs_restart},
+	[REQUEST_RESIZE] = {home_check_serving, home_resize_record, home_resize_recorded,
+			    home_jobs_stop, home_pause, home_resize, home_jobs_restart},
 	[REQUEST_REBUILD_START] = {home_check_serving, home_rebuild_check, home_pause,
 				   home_rebuild_start},
 	[REQUEST_REBUILD_STOP] = {home_check_serving, home_child_stop_job},

@@ -228,7 +228,6 @@ struct turn {
 	uint32_t pauses; /* (home) pauses it holds */
 	struct drain drain;
 	struct record_waiter waiter;
-	bool is_flush_failed;
 	bool was_rebuilding[NEXUS_CHILDREN_MAX];
 	/* (main) */
 	uint32_t opening_count;
@@ -282,12 +281,14 @@ struct nexus {
 	struct nexus_child children[NEXUS_CHILDREN_MAX];
 	uint64_t data_offset_blocks;
 	uint64_t block_count;
+	uint64_t recorded_block_count; /* more than block_count while a resize is recorded */
 	uint32_t block_bytes;
 	/* (home) */
 	bool is_stopping;		  /* shutting down: I/O is answered IO_NOT_READY */
 	bool is_stopped;		  /* shut down */
 	bool is_fenced;			  /* it has stopped itself */
 	bool is_orphaned;		  /* ... since the copies left have lost their power */
+	const char *stopped_why;	  /* ... in words */
 	uint32_t mask[CHILD_PHASE_COUNT]; /* slots by phase */
 	struct slab *io_slab;
 	struct list_node io_waiting;
@@ -366,6 +367,9 @@ static inline bool nexus_masks_are_consistent(const struct nexus *nexus)
 int nexus_layout(uint64_t device_blocks_min, uint32_t block_bytes, uint64_t size_bytes,
 		 struct block_range *ret_data) __attribute__((warn_unused_result));
 
+/** What a device must have beside the blocks of the volume. */
+uint64_t nexus_layout_reserved_blocks(uint32_t block_bytes);
+
 /* nexus_recent.c (home) */
 void nexus_recent_mark(struct nexus *nexus, struct block_range range);
 /** A flush begins. Return: true if its success lets nexus_recent_flushed() be called. */
@@ -373,6 +377,8 @@ bool nexus_recent_begin_flush(struct nexus *nexus);
 void nexus_recent_flushed(struct nexus *nexus);
 /** Sets the segments of @range in @map. */
 void nexus_map_mark(const struct nexus *nexus, struct bitmap *map, struct block_range range);
+/** No segment has an answered write that no flush has covered. I/O in work is not looked at. */
+bool nexus_recent_is_empty(const struct nexus *nexus);
 /** Sets in @map what a power loss could have taken from a volatile cache. */
 void nexus_recent_add_to(const struct nexus *nexus, struct bitmap *map);
 /** A longer copy of @map; the bits that it has more are set if @is_new_set. */
@@ -466,6 +472,13 @@ void nexus_io_answer_waiting(struct nexus *nexus);
 void nexus_write_run(struct op *op);
 void nexus_read_run(struct op *op);
 void nexus_compare_run(struct op *op);
+
+/* nexus_end.c (home) */
+/** A step of destroy and shutdown: flushes whom the record calls healthy. */
+enum op_flow nexus_end_flush(struct nexus_request *request);
+/** Gives up who was not flushed, and composes the clean end. Return: there is a change to wait for.
+ */
+bool nexus_end_judge(struct nexus *nexus);
 
 /* nexus_home.c: the part of a request on the home reactor. */
 void nexus_home_call(struct reactor_call *call);

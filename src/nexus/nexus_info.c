@@ -142,12 +142,16 @@ static void reason_fill(const struct nexus *nexus, struct nexus_info *info)
 
 	ASSERT((unsigned)info->state <= NEXUS_SHUTDOWN);
 	ASSERT(info->rebuild_count <= info->child_count);
-	if (nexus->is_orphaned)
-		text = "the only copy left has lost its power, and another one that left may be "
-		       "better: destroy this nexus and create it anew with all of its copies";
-	else if (nexus->is_fenced)
-		text = "another owner of the volume was seen: destroy this nexus";
-	else if (info->record_waits_since_ns != 0)
+	ASSERT(!nexus->is_fenced || nexus->stopped_why != NULL);
+	if (nexus->is_fenced) {
+		snprintf(info->reason, sizeof(info->reason), "it has stopped itself, since %s: %s",
+			 nexus->stopped_why,
+			 nexus->is_orphaned ? "destroy this nexus and create it anew with all of "
+					      "its copies"
+					    : "destroy this nexus");
+		return;
+	}
+	if (info->record_waits_since_ns != 0)
 		text = "a change of membership waits for the store: writes that depend on it go "
 		       "on when the store answers";
 	else if (info->state == NEXUS_FAULTED)

@@ -17,11 +17,22 @@
 
 #define GPT_ENTRIES_BYTES 16384
 
+static uint64_t layout_tail_blocks(uint32_t block_bytes)
+{
+	ASSERT(block_bytes >= BLOCK_BYTES_MIN);
+	return GPT_ENTRIES_BYTES / block_bytes + 2;
+}
+
+uint64_t nexus_layout_reserved_blocks(uint32_t block_bytes)
+{
+	return NEXUS_DATA_OFFSET_BYTES / block_bytes + layout_tail_blocks(block_bytes);
+}
+
 int nexus_layout(uint64_t device_blocks_min, uint32_t block_bytes, uint64_t size_bytes,
 		 struct block_range *ret_data)
 {
 	uint64_t first = NEXUS_DATA_OFFSET_BYTES / block_bytes;
-	uint64_t tail = GPT_ENTRIES_BYTES / block_bytes + 2;
+	uint64_t tail = layout_tail_blocks(block_bytes);
 	uint64_t wanted = size_bytes / block_bytes;
 	uint64_t end;
 

@@ -107,7 +107,7 @@ static void creation_that_fails_leaves_nothing(void **state)
 	volume->recorder.answer = NEXUS_RECORD_FAILED;
 	assert_int_equal(volume_try_create(volume, 2), NEXUS_ERROR_INTERNAL);
 	assert_null(volume_filter(volume, 0));
-	volume->recorder.answer = NEXUS_RECORD_OK;
+	volume_store_returns(volume);
 	volume_create(volume, 2);
 	volume_destroy(volume);
 	fixture_destroy(volume->fixture, small);
@@ -298,6 +298,7 @@ static void end_is_recorded_as_clean_after_a_flush_of_every_child(void **state)
 	volume_destroy(volume);
 	/* Without the flush it is not clean. */
 	volume_create(volume, 2);
+	volume_rule(volume, 0, RULE_FAIL(IO_FLUSH, IO_MEDIUM_ERROR));
 	volume_rule(volume, 1, RULE_FAIL(IO_FLUSH, IO_MEDIUM_ERROR));
 	volume_destroy(volume);
 	assert_false(volume_record(volume)->is_clean_shutdown);
@@ -382,7 +383,7 @@ static void a_removal_that_the_store_did_not_take_is_repeated(void **state)
 	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit),
 			 NEXUS_ERROR_INTERNAL);
 	assert_int_equal(volume_info(volume)->child_count, 2);
-	volume->recorder.answer = NEXUS_RECORD_OK;
+	volume_store_returns(volume);
 	while (volume_info(volume)->record_waits_since_ns != 0)
 		; /* it tries again by itself */
 	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit), NEXUS_DONE);
@@ -443,7 +444,7 @@ static void removal_that_was_not_recorded_in_time_can_be_repeated(void **state)
 		assert_int_equal(volume_info(volume)->child_count, 2);
 	}
 	assert_true(volume_is_recorded(volume, 1));
-	volume->recorder.answer = NEXUS_RECORD_OK;
+	volume_store_returns(volume);
 	assert_int_equal(volume_child_call(volume, 1, nexus_child_remove_submit), NEXUS_DONE);
 	assert_int_equal(volume_info(volume)->child_count, 1);
 	assert_int_equal(volume_record(volume)->child_count, 1);

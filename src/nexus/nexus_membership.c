@@ -108,9 +108,11 @@ static void record_compose(struct nexus *nexus)
 
 	ASSERT(membership->step == RECORD_JUDGE);
 	ASSERT(!membership->is_stopped);
-	ASSERT(membership->sequence < UINT64_MAX);
+	ASSERT(nexus->block_count > 0 && nexus->recorded_block_count >= nexus->block_count);
 	*record = (struct nexus_record){.epoch = nexus->epoch,
 					.sequence = record_number(membership),
+					.block_count = nexus->recorded_block_count,
+					.block_bytes = nexus->block_bytes,
 					.is_clean_shutdown = membership->is_clean_wanted ||
 							     PLANTED(UNCLEAN_END_TRUSTED)};
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
@@ -187,7 +189,7 @@ static enum record_verdict record_main_judge(struct nexus *nexus)
 	bool is_known = true;
 
 	ASSERT(membership->step == RECORD_JUDGE);
-	if (!membership->is_loss)
+	if (!membership->is_loss || PLANTED(VOID_LOSS_RECORDED))
 		return RECORD_GOOD;
 	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
 		const struct nexus_child *child = nexus_child_at(nexus, slot);
@@ -331,6 +333,7 @@ void nexus_fence_self(struct nexus *nexus, const char *why)
 {
 	if (nexus->is_fenced)
 		return;
+	nexus->stopped_why = why;
 	log_error(nexus->log,
 		  "nexus %s: stops itself, since %s; the host must use the other path, and this "
 		  "nexus should be destroyed",
@@ -344,6 +347,7 @@ void nexus_stop_self(struct nexus *nexus, const char *why)
 	if (nexus->is_fenced)
 		return;
 	nexus->is_orphaned = true;
+	nexus->stopped_why = why;
 	log_error(nexus->log,
 		  "nexus %s: stops itself, since %s; destroy this nexus and create it anew with "
 		  "all of its copies",

@@ -507,6 +507,29 @@ static void model_crash(struct model *model)
 	model_watch_record(model);
 }
 
+/*
+ * Destroyed in whatever state, and created anew. A copy may not be flushed at this end; whoever a
+ * clean record calls healthy loses nothing with its power after it.
+ */
+static void model_end(struct model *model)
+{
+	struct volume *volume = model->volume;
+	uint32_t child = (uint32_t)prng_below(&model->prng, model->child_count);
+
+	if (prng_chance(&model->prng, 1, 2) && volume_filter(volume, child) != NULL)
+		volume_rule(volume, child, RULE_FAIL_ONCE(IO_FLUSH, IO_MEDIUM_ERROR));
+	volume_destroy(volume);
+	model_watch_record(model);
+	for (uint32_t i = 0; i < CACHED && model->record.is_clean_shutdown; i++) {
+		if (prng_chance(&model->prng, 1, 2))
+			cached_disk_lose_power(&model->disks[i], &model->prng);
+	}
+	volume->stored = &model->record;
+	volume->epoch++;
+	volume_create(volume, model->child_count);
+	volume->stored = NULL;
+}
+
 /* Every child comes back. */
 static void model_heal(struct model *model)
 {
@@ -576,13 +599,8 @@ static void model_run(struct model *model, struct volume *volume, uint64_t seed)
 	model_calm(model);
 	model_check_healthy(model);
 	model_replace(model);
-	if (seed % 3 == 0) { /* destroyed in whatever state, and created anew */
-		volume_destroy(volume);
-		model_watch_record(model);
-		volume->stored = &model->record;
-		volume->epoch++;
-		volume_create(volume, model->child_count);
-		volume->stored = NULL;
+	if (seed % 3 == 0) {
+		model_end(model);
 	} else if (seed % 3 == 1) {
 		model_crash(model);
 	}

@@ -5,12 +5,14 @@
  *  1. child->bdev is set exactly while the nexus has to give that bdev back.
  *  2. A child's device fits: same block size, large enough, and able to do what the nexus promised
  *     to its hosts when it was created.
+ *  3. A volume is never smaller than the record says that its hosts have seen it.
  */
 #include "nexus/nexus_impl.h"
 
 #include "base/memory.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static bool kind_is_create(const struct nexus_request *request)
@@ -103,12 +105,32 @@ static bool child_can_do(const struct nexus *nexus, const struct bdev *bdev)
 	       bdev->memory_alignment <= nexus->bdev.memory_alignment;
 }
 
+/* Refuses a device that has no room for @block_count blocks of the volume. */
+static void open_check_size(struct nexus_request *request, const struct nexus_child *child,
+			    uint64_t block_count)
+{
+	const struct nexus *nexus = request->work.nexus;
+	uint64_t reserved = nexus_layout_reserved_blocks(nexus->block_bytes);
+	uint64_t has = child->bdev->block_count;
+
+	ASSERT(child->is_used);
+	ASSERT(child->bdev->block_bytes == nexus->block_bytes);
+	if (has > reserved && has - reserved >= block_count)
+		return;
+	REACHED("child_is_too_small");
+	nexus_request_fail(request, NEXUS_ERROR_INVALID,
+			   "child %s of nexus %s is too small: its device %s has %" PRIu64
+			   " blocks of %u bytes, %" PRIu64 " are needed: enlarge it, or use "
+			   "another device",
+			   child->uri, nexus->name, child->bdev->name, has, nexus->block_bytes,
+			   block_count + reserved);
+}
+
 /* Of a child that joins a nexus which serves. */
 static void open_check_fits(struct nexus_request *request, const struct nexus_child *child)
 {
 	struct nexus *nexus = request->work.nexus;
 	const struct bdev *bdev = child->bdev;
-	struct block_range data;
 
 	ASSERT(!kind_is_create(request));
 	ASSERT(nexus->block_count > 0);
@@ -117,16 +139,13 @@ static void open_check_fits(struct nexus_request *request, const struct nexus_ch
 				   "child %s has blocks of %u bytes, nexus %s of %u: use a device "
 				   "with the same block size",
 				   child->uri, bdev->block_bytes, nexus->name, nexus->block_bytes);
-	else if (nexus_layout(bdev->block_count, bdev->block_bytes, nexus->size_bytes, &data) < 0 ||
-		 data.count < nexus->block_count)
-		nexus_request_fail(request, NEXUS_ERROR_INVALID,
-				   "child %s is too small for nexus %s: use a larger device",
-				   child->uri, nexus->name);
 	else if (!child_can_do(nexus, bdev))
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
 				   "child %s cannot zero or unmap blocks, or needs other memory, "
 				   "as nexus %s has promised to its hosts: use another device",
 				   child->uri, nexus->name);
+	else
+		open_check_size(request, child, nexus->block_count);
 }
 
 static void open_check_child(struct nexus_request *request, struct nexus_child *child)
@@ -175,6 +194,42 @@ static void open_check_child(struct nexus_request *request, struct nexus_child *
 		open_check_fits(request, child);
 }
 
+/* Of the volume, as its hosts have seen it by the record; 0: nobody knows. */
+static uint64_t create_blocks_needed(const struct nexus *nexus)
+{
+	const struct nexus_record *record = nexus->turn.create->options.stored_record;
+	uint64_t size_bytes;
+
+	if (record == NULL)
+		return 0;
+	size_bytes = record->block_count * record->block_bytes;
+	return size_bytes / nexus->block_bytes + (size_bytes % nexus->block_bytes != 0);
+}
+
+/*
+ * What hosts have seen stays, whoever is believed in the end: a smaller copy cannot hold it, and a
+ * smaller size in the request comes from somebody who has not heard of a resize.
+ */
+static void create_keep_size(struct nexus_request *request)
+{
+	struct nexus *nexus = request->work.nexus;
+	uint64_t needed = create_blocks_needed(nexus);
+
+	ASSERT(kind_is_create(request));
+	ASSERT(!nexus->is_listed);
+	if (request->result != NEXUS_DONE || needed == 0)
+		return;
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX && nexus->children[slot].is_used; slot++)
+		open_check_size(request, &nexus->children[slot], needed);
+	if (request->result != NEXUS_DONE || nexus->size_bytes / nexus->block_bytes > needed)
+		return;
+	log_warn(nexus->log,
+		 "nexus %s: its hosts have seen %" PRIu64 " blocks of %u bytes, which the size "
+		 "asked for, %" PRIu64 " bytes, does not give: it keeps what they have seen",
+		 nexus->name, needed, nexus->block_bytes, nexus->size_bytes);
+	nexus->size_bytes = (needed + 1) * nexus->block_bytes;
+}
+
 /* What the children have in common is what the new nexus offers. */
 static void create_shape(struct nexus_request *request)
 {
@@ -210,6 +265,7 @@ static void create_shape(struct nexus_request *request)
 		bdev->has_volatile_cache |= child->has_volatile_cache;
 	}
 	bdev->reads_zero_after_unmap = bdev->can_unmap;
+	create_keep_size(request);
 	rc = nexus_layout(blocks_min, nexus->block_bytes, nexus->size_bytes, &nexus->turn.data);
 	if (rc < 0)
 		nexus_request_fail(request, NEXUS_ERROR_INVALID,
@@ -220,6 +276,7 @@ static void create_shape(struct nexus_request *request)
 						 : "too small for the reserved areas");
 	nexus->data_offset_blocks = nexus->turn.data.first;
 	nexus->block_count = nexus->turn.data.count;
+	nexus->recorded_block_count = nexus->block_count;
 }
 
 enum op_flow nexus_open_check(struct nexus_request *request)

@@ -8,7 +8,7 @@
  *     when no write was in flight.
  *  3. A target is not readable before its map is empty, it was flushed, and that is recorded.
  *  4. What the last child in sync may have lost with its power is copied again: the copy may hold
- *     what the source holds no more.
+ *     what the source holds no more. One without anything unflushed has lost nothing.
  */
 #include "nexus/nexus_impl.h"
 
@@ -282,11 +282,24 @@ void nexus_rebuild_leave_source(struct nexus_child *source)
 	}
 }
 
+/* Has it answered anything that a loss of power could have taken? */
+static bool source_had_unflushed(const struct nexus_child *source)
+{
+	const struct nexus *nexus = source->nexus;
+
+	ASSERT(source->phase == CHILD_IN_SYNC);
+	if (source->channel == NULL || !source->channel->bdev->has_volatile_cache)
+		return source->channel == NULL;
+	return nexus->active[0] + nexus->active[1] > 0 || !nexus_recent_is_empty(nexus);
+}
+
 void nexus_rebuild_source_interrupted(struct nexus_child *source)
 {
 	struct nexus *nexus = source->nexus;
 
 	ASSERT(nexus_child_is_last(source));
+	if (!source_had_unflushed(source))
+		return;
 	for_each_child (nexus, nexus->mask[CHILD_SYNCING], slot) {
 		struct nexus_child *child = nexus_child_at(nexus, slot);
 

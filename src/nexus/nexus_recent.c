@@ -110,6 +110,12 @@ void nexus_recent_flushed(struct nexus *nexus)
 	recent_clear(recent_other(nexus));
 }
 
+bool nexus_recent_is_empty(const struct nexus *nexus)
+{
+	return !nexus->has_cache || (bitmap_set_count(nexus->recent[0].map) == 0 &&
+				     bitmap_set_count(nexus->recent[1].map) == 0);
+}
+
 void nexus_recent_add_to(const struct nexus *nexus, struct bitmap *map)
 {
 	ASSERT(bitmap_bit_count(map) == nexus->segment_count);

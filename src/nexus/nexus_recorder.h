@@ -29,8 +29,10 @@ struct nexus_record_child {
  * record that a nexus writes is healthy.
  */
 struct nexus_record {
-	uint64_t epoch;	   /* of the activation that wrote it; given in nexus_options */
-	uint64_t sequence; /* grows with every record of one epoch, from 1 */
+	uint64_t epoch;	      /* of the activation that wrote it; given in nexus_options */
+	uint64_t sequence;    /* grows with every record of one epoch, from 1 */
+	uint64_t block_count; /* that hosts can use; 0: unknown, by an older engine */
+	uint32_t block_bytes; /* of the volume; 0 when block_count is */
 	bool is_clean_shutdown;
 	uint32_t child_count;
 	struct nexus_record_child children[NEXUS_CHILDREN_MAX];

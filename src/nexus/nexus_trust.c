@@ -15,6 +15,8 @@
  */
 #include "nexus/nexus_impl.h"
 
+#include "base/planted.h"
+
 #include <inttypes.h>
 
 static bool trust_has_kept_cache(const struct nexus_child *child,
@@ -53,7 +55,7 @@ static uint32_t trust_choose(struct nexus *nexus, const struct nexus_record *rec
 		recorded = nexus_record_find(record, &child->uuid);
 		if (recorded == NULL || !recorded->is_healthy)
 			continue;
-		if (trust_has_kept_cache(child, recorded))
+		if (trust_has_kept_cache(child, recorded) && !PLANTED(CACHE_ID_IGNORED))
 			return slot;
 		healthy_count++;
 		if (chosen == NO_CHILD)

@@ -17,6 +17,7 @@ struct cached_disk {
 	struct bdev *bdev;
 	struct bdev_channel *below; /* of main */
 	bool is_flush_void;	    /* flushes are answered and do nothing */
+	enum io_status flush_status;
 	uint64_t lives;
 	uint8_t *durable;
 	bool *is_dirty; /* by block */
@@ -58,6 +59,10 @@ static inline void cached_disk_submit(struct bdev_channel *channel, struct bdev_
 	enum io_type type = io->type;
 	bool is_fua = io->is_fua;
 
+	if (type == IO_FLUSH && disk->flush_status != IO_OK) {
+		bdev_io_done(io, disk->flush_status);
+		return;
+	}
 	if (type == IO_FLUSH)
 		cached_disk_flush(disk, channel);
 	disk->lower->submit(channel, io); /* @io may be gone from here on */

@@ -134,6 +134,7 @@ struct nvmf_connect {
 	uint16_t qid;
 	uint32_t queue_entries; /* SQSIZE + 1: 2..65536 */
 	bool is_without_flow_control;
+	bool is_sole; /* it ends what other associations the host has with the subsystem */
 	uint32_t kato_ms;
 	uint16_t cntlid;
 	uint8_t host_id[16];

@@ -98,6 +98,7 @@ uint16_t nvmf_connect_decode(const struct nvme_sqe *sqe, const uint8_t data[1024
 		.qid = le16_load(command.qid),
 		.queue_entries = le16_load(command.sqsize) + 1u,
 		.is_without_flow_control = (command.attributes & NVMF_CONNECT_NO_FLOW_CONTROL) != 0,
+		.is_sole = memcmp(fields.sole, NVMF_CONNECT_SOLE_WORD, sizeof(fields.sole)) == 0,
 		.kato_ms = le32_load(command.kato_ms),
 		.cntlid = le16_load(fields.cntlid),
 	};
@@ -124,6 +125,9 @@ void nvmf_connect_encode(struct nvme_sqe *ret_sqe, const struct nvmf_connect *co
 	ASSERT(nvme_nqn_is_valid(connect->hostnqn, sizeof(connect->hostnqn)));
 	memcpy(ret_sqe, &command, sizeof(command));
 	*ret_data = (struct nvmf_connect_data){.cntlid = le16_store(connect->cntlid)};
+	STATIC_ASSERT(sizeof(ret_data->sole) + 1 == sizeof(NVMF_CONNECT_SOLE_WORD));
+	if (connect->is_sole)
+		memcpy(ret_data->sole, NVMF_CONNECT_SOLE_WORD, sizeof(ret_data->sole));
 	memcpy(ret_data->host_id, connect->host_id, sizeof(ret_data->host_id));
 	memcpy(ret_data->subnqn, connect->subnqn, strlen(connect->subnqn));
 	memcpy(ret_data->hostnqn, connect->hostnqn, strlen(connect->hostnqn));

@@ -16,6 +16,7 @@ static const struct nvmf_connect good = {
 	.cntlid = NVMF_CNTLID_ANY,
 	.subnqn = "nqn.2019-05.io.openebs:v",
 	.hostnqn = "nqn.2014-08.org.nvmexpress:uuid:0",
+	.is_sole = true,
 };
 
 static void nqn_is_judged_by_length_prefix_and_utf8(void **state)

@@ -59,15 +59,20 @@ struct nvmf_connect_data { /* NVMe base 2.0, figure 381 */
 	uint8_t reserved18[238];
 	uint8_t subnqn[NVMF_NQN_FIELD_BYTES];
 	uint8_t hostnqn[NVMF_NQN_FIELD_BYTES];
-	uint8_t reserved768[256];
+	uint8_t sole[8]; /* ours: NVMF_CONNECT_SOLE_WORD; reserved, thus not looked at by others */
+	uint8_t reserved776[248];
 };
 STATIC_ASSERT(sizeof(struct nvmf_connect_data) == 1024);
+STATIC_ASSERT(offsetof(struct nvmf_connect_data, sole) == 768);
 STATIC_ASSERT(offsetof(struct nvmf_connect_data, cntlid) == 16);
 STATIC_ASSERT(offsetof(struct nvmf_connect_data, subnqn) == 256);
 STATIC_ASSERT(offsetof(struct nvmf_connect_data, hostnqn) == 512);
-#define NVMF_CNTLID_ANY	   0xffff
-#define NVMF_CNTLID_STATIC 0xfffe
-#define NVMF_CNTLID_MAX	   0xffef
+/* On an admin queue: the host has no other association with this subsystem any more; those that
+ * the controller still knows of are dead, and what they have under way must not take effect. */
+#define NVMF_CONNECT_SOLE_WORD "MAYSOLE1"
+#define NVMF_CNTLID_ANY	       0xffff
+#define NVMF_CNTLID_STATIC     0xfffe
+#define NVMF_CNTLID_MAX	       0xffef
 
 /* CDW0 of a good Connect: 15:0 controller id, 17:16 and 18 authentication required.
  * CDW0 of CONNECT_INVALID_PARAMETERS: 15:0 offset, bit 16 set: in the data, else in the SQE. */

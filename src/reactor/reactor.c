@@ -20,7 +20,6 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "base/planted.h"
 #include "reactor/buffer_pool.h"
 #include "reactor/reactor_spin.h"
 #include "reactor/timer_heap.h"
@@ -223,10 +222,6 @@ static uint32_t messages_part(struct reactor *reactor)
 
 	ASSERT(reactor->is_turning);
 	message = atomic_exchange_explicit(&reactor->messages, NULL, memory_order_acquire);
-	if (PLANTED(MESSAGES_REVERSED)) {
-		in_order = message;
-		message = NULL;
-	}
 	while (message != NULL) {
 		struct reactor_message *next = message->next;
 

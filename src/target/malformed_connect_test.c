@@ -178,7 +178,7 @@ static void connect_spoil_data(const struct bad_connect *bad, struct nvmf_connec
 		break;
 	case F_RESERVED:
 		memset(data->reserved18, (int)bad->value, sizeof(data->reserved18));
-		memset(data->reserved768, (int)bad->value, sizeof(data->reserved768));
+		memset(data->reserved776, (int)bad->value, sizeof(data->reserved776));
 		break;
 	default:
 		break;

@@ -261,7 +261,7 @@ static enum op_flow reservation_fence(struct command *command)
 		struct command *other = list_entry(node, struct command, flight_link);
 
 		ASSERT(other->fence == NULL);
-		if (reservation_check(other) == NVME_STATUS_SUCCESS || PLANTED(FENCE_NOT_AWAITED))
+		if (reservation_check(other) == NVME_STATUS_SUCCESS)
 			continue;
 		REACHED("target_reservation_fence_waits");
 		other->fence = &command->op;

@@ -170,6 +170,7 @@ def both_copies_paused(r):
 def disk_full(r, victim):
     disk = r.cluster.disks[victim]
     disk.fill(r.draw.randrange(1, 8) << 12)
+    r.host.write_new()
     reason = r.cluster.wait_lost(victim, 30)
     if reason != np.CHILD_STATE_REASON_NO_SPACE:
         raise Failure(f"the full copy left with {np.ChildStateReason.Name(reason)}")

@@ -47,6 +47,9 @@ class LoadHost:
     def cut(self, is_cut):
         self.machine.cut(is_cut)
 
+    def write_new(self):
+        """It writes all over the volume, and blocks that it never wrote before for long."""
+
     def progress(self):
         return self.machine.traffic_bytes()
 
@@ -93,6 +96,8 @@ class LoadHost:
             self.process.wait(10)
 
 
+BEHIND_FIO_MIB = 60  # no pass writes there
+
 # One pass writes a part of the volume in random order and reads it back; passes follow each other
 # until they are told to end. The last one is broken off in the middle: its state tells a reader
 # how much of it has to be there.
@@ -123,6 +128,7 @@ class KernelHost:
         self.cluster = cluster
         self.guest = None
         self.job = None
+        self.new_count = 0
         size_kib, pass_mib = draw.choice(((4, 4), (16, 12), (64, 24)))
         self.state_ios = draw.randrange(50, 300)
         self.script = FIO.format(
@@ -148,6 +154,12 @@ class KernelHost:
 
     def cut(self, is_cut):
         self.guest.link(not is_cut)
+
+    def write_new(self):
+        """Blocks never written before: a pass of fio that has come around writes old ones only."""
+        self.guest.run("dd if=/dev/urandom of=/dev/nvme0n1 oflag=direct bs=64k count=1 "
+                       f"seek={(BEHIND_FIO_MIB << 4) + self.new_count}", timeout=60, check=True)
+        self.new_count += 1
 
     def progress(self):
         return int(self.guest.run("awk '{n += $3 + $7} END {print n}' /sys/block/nvme*/stat")[1])

@@ -523,8 +523,10 @@ class Guest:
 
     def _launch_words(self, line_fd):
         user = pwd.getpwnam(GUEST_USER)
-        # /dev/net/tun may be root's alone: a private mount has one for all
-        script = ("ulimit -n $(ulimit -H -n); mount -t tmpfs tmpfs /dev/net && "
+        # /dev/net/tun may be root's alone: a private mount has one for all. Private copies of other
+        # mounts would keep the servers of file systems that are unmounted meanwhile.
+        script = ("ulimit -n $(ulimit -H -n); umount --all --lazy --types fuse,fuse.mayastor; "
+                  "mount -t tmpfs tmpfs /dev/net && "
                   "mknod -m 666 /dev/net/tun c 10 200 && exec \"$@\"")
         pin = ["taskset", "-c", str(self._cpu)] if self._cpu >= 0 else []
         return ["unshare", "--mount", "/bin/sh", "-c", script, "launch", *pin,

@@ -106,10 +106,10 @@ def test_trim_and_zeroes_read_back_as_zeroes(serve, host):
 def test_compare_and_flush_and_features(serve, host):
     server = serve("v0:64:512:0")
     device = host.connect(server, "v0")
-    host.run("head -c 4096 /dev/urandom > /tmp/a; head -c 4096 /dev/urandom > /tmp/b")
-    host.run(f"nvme write /dev/{device} -s 8 -c 7 -z 4096 -d /tmp/a")
-    host.run(f"nvme compare /dev/{device} -s 8 -c 7 -z 4096 -d /tmp/a")
-    result = host.guest.run(f"nvme compare /dev/{device} -s 8 -c 7 -z 4096 -d /tmp/b")
+    host.run("head -c 4096 /dev/urandom > /run/a; head -c 4096 /dev/urandom > /run/b")
+    host.run(f"nvme write /dev/{device} -s 8 -c 7 -z 4096 -d /run/a")
+    host.run(f"nvme compare /dev/{device} -s 8 -c 7 -z 4096 -d /run/a")
+    result = host.guest.run(f"nvme compare /dev/{device} -s 8 -c 7 -z 4096 -d /run/b")
     assert "Compare" in result.stdout + result.stderr
     host.run(f"nvme flush /dev/{device}")
     for feature in (1, 2, 4, 5, 6, 7, 11, 15):
