@@ -366,7 +366,10 @@ struct connection *net_connection_create(struct sim_process *client, struct sim_
 	return connection;
 }
 
-/* Some of what is on its way may still arrive: the peer can do with it what it likes. */
+/*
+ * Some of what is on its way may still arrive: the peer can do with it what it likes. But what a
+ * blocked link has turned away once would have to be repeated, and nobody does that any more.
+ */
 static void reset_send_behind(struct end *end)
 {
 	struct sim *sim = end->connection->sim;
@@ -376,7 +379,9 @@ static void reset_send_behind(struct end *end)
 
 	list_for_each (node, &end->in_flight)
 		count++;
-	kept = end->error == 0 && sim_chance(sim, 1, 2) ? prng_below(&sim->prng, count + 1) : 0;
+	kept = end->error == 0 && end->blocked_since_ns == 0 && sim_chance(sim, 1, 2)
+		       ? prng_below(&sim->prng, count + 1)
+		       : 0;
 	if (kept == 0) {
 		in_flight_drop(end);
 		if (end->error == 0)

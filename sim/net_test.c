@@ -408,6 +408,29 @@ static void bytes_on_their_way_may_arrive_after_a_hard_close(void **state)
 	assert_true(arrived > 5 && lost > 5);
 }
 
+static void what_a_blocked_link_turned_away_is_not_repeated_after_a_hard_close(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct world *world = world_open(seed);
+		struct sim_process *previous;
+
+		flood_start(world, 1000 * CHUNK_BYTES);
+		sim_run_for(world->sim, 5 * SIM_MS);
+		sim_net_block(world->client.process, world->server.process, true);
+		sim_run_for(world->sim, 2 * SIM_S);
+		world->received = 0;
+		world->is_counting = true;
+		previous = sim_enter(world->client.process);
+		os_socket_abort(world->socket, NULL);
+		sim_leave(previous);
+		sim_net_block(world->client.process, world->server.process, false);
+		(void)sim_run(world->sim, server_sees_the_end, world, 20 * SIM_S);
+		assert_int_equal(world->received, 0);
+		sim_destroy(world->sim);
+	}
+}
+
 static void without_sockets_connects_fail_and_accepts_wait(void **state)
 {
 	struct world *world = world_open(14);
@@ -511,6 +534,8 @@ int main(void)
 		cmocka_unit_test(a_link_that_two_faults_block_is_free_when_both_have_ended),
 		cmocka_unit_test(a_longer_or_narrower_way_takes_its_time),
 		cmocka_unit_test(bytes_on_their_way_may_arrive_after_a_hard_close),
+		cmocka_unit_test(
+			what_a_blocked_link_turned_away_is_not_repeated_after_a_hard_close),
 		cmocka_unit_test(without_sockets_connects_fail_and_accepts_wait),
 		cmocka_unit_test(a_killed_peer_is_noticed_at_once),
 		cmocka_unit_test(a_peer_without_power_is_noticed_when_it_is_back),
