@@ -14,11 +14,10 @@
  *     than the queue has entries.
  *  4. Transfer tags carry the slot's generation: late data of an earlier command finds nobody.
  */
-#include "base/crc32c.h"
-#include "base/planted.h"
 #include "target/target_parts_impl.h"
 
 #include "base/crc32c.h"
+#include "base/planted.h"
 
 #include <string.h>
 
@@ -566,7 +565,7 @@ void command_cancel(struct command *command)
 bool command_abort(struct command *command)
 {
 	ASSERT(command->connection != NULL);
-	ASSERT(!command->is_aborted || command->is_parked);
+	ASSERT(!command->is_aborted || !command->is_parked);
 	if (!command->is_parked || !command->is_abortable)
 		return false;
 	REACHED("target_command_aborted");

@@ -54,15 +54,17 @@ static uint64_t watchdog_interval_ns(const struct connection *connection)
 	return connection->target->options.stall_timeout_ms * 1000000ULL / WATCHDOG_PARTS;
 }
 
-/* Counts the looks at which nothing had changed. Return: true when these were enough. */
+/* Counts the looks at which nothing had changed since the one before. Return: true when these were
+ * enough. What began since then has its whole time before it. */
 static bool watched_is_stuck(struct watched *watched, bool is_busy, uint64_t progress)
 {
 	ASSERT(watched->stuck_count < WATCHDOG_PARTS);
 	ASSERT(progress >= watched->progress);
-	if (!is_busy || progress != watched->progress)
+	if (!is_busy || !watched->is_busy || progress != watched->progress)
 		watched->stuck_count = 0;
 	else
 		watched->stuck_count++;
+	watched->is_busy = is_busy;
 	watched->progress = progress;
 	return watched->stuck_count == WATCHDOG_PARTS;
 }
@@ -102,9 +104,12 @@ void connection_watch(struct connection *connection)
 	ASSERT(connection->state != CONNECTION_MOVING);
 	if (reactor_timer_is_armed(&connection->watchdog))
 		return;
-	connection->watched_sends = (struct watched){.progress = connection->send.sent_count};
-	connection->watched_data = (struct watched){.progress = connection->received_progress};
-	connection->watched_pdus = (struct watched){.progress = connection->received_pdus};
+	connection->watched_sends = (struct watched){.is_busy = connection->send.is_sending,
+						     .progress = connection->send.sent_count};
+	connection->watched_data = (struct watched){.is_busy = connection->awaited_data_count > 0,
+						    .progress = connection->received_progress};
+	connection->watched_pdus = (struct watched){.is_busy = receive_is_inside_pdu(connection),
+						    .progress = connection->received_pdus};
 	reactor_timer_start(&connection->watchdog, watchdog_interval_ns(connection));
 }
 
@@ -244,13 +249,11 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 		 "target: fatal error of the connection from %s: status %u, field %u", peer,
 		 (unsigned)fault->fes, fault->field_offset);
 	REACHED("target_sends_a_termination");
-	/* The handshake's answer may still be on its way out of the same memory; then the peer
-	 * learns it by the closing alone. */
-	if (list_is_empty(&connection->control_item.link)) {
-		size = nvme_tcp_term_encode(connection->control, NVME_TCP_C2H_TERM, fault, header,
-					    connection->receive.stub_bytes);
-		send_control(connection, size);
-	}
+	/* The handshake's answer has left this memory: receive_header() waits for that. */
+	ASSERT(list_is_empty(&connection->control_item.link));
+	size = nvme_tcp_term_encode(connection->control, NVME_TCP_C2H_TERM, fault, header,
+				    connection->receive.stub_bytes);
+	send_control(connection, size);
 	connection->state = CONNECTION_LINGER;
 	reactor_timer_start(&connection->deadline,
 			    connection->target->options.linger_timeout_ms * 1000000ULL);

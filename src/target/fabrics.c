@@ -151,10 +151,6 @@ static bool connect_admin(struct command *command, const struct nvmf_connect *co
 
 	ASSERT(command->step == COMMAND_EXECUTE);
 	ASSERT(command->connection->subsystem != NULL);
-	if (connect->cntlid != NVMF_CNTLID_ANY) {
-		connect_refuse(command, IPO_CNTLID);
-		return false;
-	}
 	status = controller_create(connection->subsystem, connect, &controller);
 	if (status != NVME_STATUS_SUCCESS) {
 		command_fail(command, status);
@@ -250,6 +246,11 @@ static enum op_flow connect_admit(struct command *command)
 		connect_refuse(command, (uint32_t)IPO_SQSIZE);
 		return OP_NEXT;
 	}
+	if (connect.qid == 0 && connect.cntlid != NVMF_CNTLID_ANY) {
+		connect_refuse(command, IPO_CNTLID);
+		return OP_NEXT;
+	}
+	/* Behind all that can refuse it for its fields: else it would harm without being one. */
 	if (connect.qid == 0 && connect.is_sole)
 		host_end_earlier(subsystem, connect.hostnqn, connect.host_id);
 	if (connect.qid == 0 && host_has_ghosts(subsystem, connect.hostnqn, connect.host_id)) {

@@ -332,14 +332,38 @@ static void an_aborted_event_request_makes_room_for_one(void **state)
 	sqe.cdw10 = le32_store((uint32_t)cid << 16);
 	host_sgl(&sqe, NVME_DATA_PLACE_NONE, 0);
 	(void)host_command(&fixture.host, &sqe, NULL, 0);
-	for (int i = 0; i < 2; i++) {
-		uint16_t answered;
-		uint16_t status = host_response(&fixture.host, NULL, &answered).status;
-
-		assert_int_equal(status, answered == cid ? NVME_STATUS_ABORT_REQUESTED : 0);
-	}
+	expect_two(cid, NVME_STATUS_ABORT_REQUESTED, 0);
 	(void)event_request();
 	expect_status(event_request(), EVENT_LIMIT);
+	fixture_leave();
+}
+
+/* The second finds a command that was aborted and has not run since. */
+static void an_event_request_is_aborted_once(void **state)
+{
+	const struct nvme_tcp_frame frame = {.alignment = 4};
+	struct nvme_tcp_capsule_command pdus[2];
+	struct nvme_sqe sqe = {.opcode = ABORT};
+	uint16_t cid, answered;
+	uint64_t result;
+
+	(void)state;
+	fixture_enter(STATE_ADMIN, false);
+	cid = event_request();
+	sqe.cdw10 = le32_store((uint32_t)cid << 16);
+	host_sgl(&sqe, NVME_DATA_PLACE_NONE, 0);
+	for (uint16_t i = 0; i < 2; i++) {
+		sqe.cid = le16_store(0x5000 + i);
+		nvme_tcp_command_encode(&pdus[i], &frame, &sqe, 0);
+	}
+	host_send(&fixture.host, pdus, sizeof(pdus));
+	for (uint16_t i = 0; i < 2; i++) {
+		assert_int_equal(host_response(&fixture.host, &result, &answered).status, 0);
+		assert_int_equal(answered, 0x5000 + i);
+		assert_int_equal(result, i == 0 ? 0 : NVME_ABORT_NOT_DONE);
+	}
+	expect_status(cid, NVME_STATUS_ABORT_REQUESTED);
+	expect_in_step(STATE_ADMIN);
 	fixture_leave();
 }
 
@@ -434,6 +458,7 @@ int main(int argc, char **argv)
 	CATALOGUE_ADD_ROWS(&catalogue, aborts, an_abort_of_nothing_aborts_nothing);
 	CATALOGUE_ADD(&catalogue, event_requests_beyond_the_limit_are_refused);
 	CATALOGUE_ADD(&catalogue, an_aborted_event_request_makes_room_for_one);
+	CATALOGUE_ADD(&catalogue, an_event_request_is_aborted_once);
 	CATALOGUE_ADD(&catalogue, event_requests_of_a_host_that_goes_leave_nothing);
 	CATALOGUE_ADD(&catalogue, keep_alive_against_delete_the_host_goes_first);
 	CATALOGUE_ADD(&catalogue, keep_alive_against_delete_with_commands_out);

@@ -9,6 +9,7 @@
 #include "nvme/test_catalogue.h"
 #include "reactor/buffer_pool.h"
 #include "reactor/reactor.h"
+#include "target/target_impl.h"
 #include "target/test_fixture.h"
 
 #include <sys/socket.h>
@@ -171,6 +172,21 @@ static void what_a_host_does_not_end_is_ended_for_it(void **state)
 	fixture_leave();
 }
 
+/* Not even when a look at the connection, for another reason, comes just behind its beginning. */
+static void a_pdu_has_all_its_time_whenever_it_begins(void **state)
+{
+	struct stall stall = {.state = STATE_WAITING};
+
+	(void)state;
+	fixture_enter(STATE_WAITING, false);
+	stage_run_ms(&fixture.stage, STALL_MS / 2 - 10);
+	(void)stream_build(&stall);
+	host_send(&fixture.host, stream, 24 + 1000);
+	assert_false(host_is_closed_within(&fixture.host, STALL_MS - 20));
+	assert_true(host_is_closed_within(&fixture.host, PATIENCE_MS));
+	fixture_leave();
+}
+
 /* As slow, but each PDU ends in time: nobody is cut off for being slow alone. */
 static void a_slow_host_that_ends_its_pdus_goes_on(void **state)
 {
@@ -222,6 +238,18 @@ static void start_with_defaults(void)
 	is_default = true;
 	assert_int_equal(fixture_end(NULL), 0);
 	fixture_start_with(NULL, NULL);
+}
+
+/* And with as many entries of a queue as can be configured. */
+static void start_with_deep_queues(void)
+{
+	struct target_options options;
+
+	is_default = false;
+	assert_int_equal(fixture_end(NULL), 0);
+	target_options_default(&options);
+	options.queue_depth = TARGET_QUEUE_DEPTH_MAX;
+	fixture_start_with(&options, NULL);
 }
 
 struct hoard {
@@ -398,6 +426,65 @@ static void fused_halves_get_buffers_when_hoarders_go(void **state)
 	fixture_leave();
 }
 
+/* ---- sends ---- */
+
+/* Turns as long as the target sends. Return: true when it is stuck: the host does not read. */
+static bool sends_are_stuck(void)
+{
+	const struct target_subsystem *subsystem = fixture.stage.subsystem;
+	const struct connection *connection =
+		list_entry(subsystem->connections.previous, struct connection, link);
+
+	for (int i = 0; i < 20 && connection->send.is_sending; i++)
+		stage_run_ms(&fixture.stage, 1);
+	return connection->send.is_sending;
+}
+
+static uint32_t commands_until_stuck(enum nvme_opcode opcode, uint32_t bytes, uint32_t count_max)
+{
+	struct nvme_sqe sqe = host_rw(opcode, 0, bytes / 512);
+	uint32_t count = 0;
+
+	while (count < count_max && !sends_are_stuck()) {
+		host_sgl(&sqe, NVME_DATA_PLACE_TRANSPORT, bytes);
+		(void)host_command(&fixture.host, &sqe, NULL, 0);
+		stage_turn(&fixture.stage);
+		count++;
+	}
+	return count;
+}
+
+static void deep_host_enter(void)
+{
+	int small = 4096;
+
+	fixture_enter(STATE_ADMIN, false);
+	fixture.admin = fixture.host;
+	fixture.host = (struct host){.queue_entries = TARGET_QUEUE_DEPTH_MAX};
+	host_io(&fixture.stage, &fixture.host, &fixture.admin);
+	(void)setsockopt(fixture.host.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+}
+
+/* The queue ends with its controller while the system has nothing of it but R2Ts. */
+static void r2ts_that_nobody_reads_end_with_their_controller(void **state)
+{
+	uint32_t count;
+
+	(void)state;
+	start_with_deep_queues();
+	deep_host_enter();
+	count = commands_until_stuck(NVME_READ, 4096, 10000);
+	fixture_leave();
+	deep_host_enter();
+	/* Not quite as many: the rest of the room is for R2Ts. */
+	(void)commands_until_stuck(NVME_READ, 4096, count - 3);
+	(void)commands_until_stuck(NVME_WRITE, 512, 700);
+	assert_true(sends_are_stuck());
+	host_close(&fixture.admin);
+	assert_true(stage_await_connections(&fixture.stage, 2));
+	fixture_leave();
+}
+
 /* ---- strangers ---- */
 
 static void strangers_open(struct host *strangers, uint32_t count)
@@ -490,16 +577,11 @@ static void the_default_time_to_read_a_reason_is_below_a_second(void **state)
 static void the_deepest_queue_can_be_filled(void **state)
 {
 	struct nvme_sqe sqe = host_rw(NVME_READ, 0, 1);
-	struct target_options options;
 	struct host admin = {0}, host = {.queue_entries = TARGET_QUEUE_DEPTH_MAX};
 	static struct pdu pdu;
 
 	(void)state;
-	is_default = false;
-	assert_int_equal(fixture_end(NULL), 0);
-	target_options_default(&options);
-	options.queue_depth = TARGET_QUEUE_DEPTH_MAX;
-	fixture_start_with(&options, NULL);
+	start_with_deep_queues();
 	fixture.rounds_at_enter = fixture.witness.round_count;
 	host_admin(&fixture.stage, &admin);
 	host_io(&fixture.stage, &host, &admin);
@@ -521,6 +603,7 @@ int main(int argc, char **argv)
 	static struct catalogue catalogue;
 
 	CATALOGUE_ADD_ROWS(&catalogue, stalls, what_a_host_does_not_end_is_ended_for_it);
+	CATALOGUE_ADD(&catalogue, a_pdu_has_all_its_time_whenever_it_begins);
 	CATALOGUE_ADD(&catalogue, a_slow_host_that_ends_its_pdus_goes_on);
 	CATALOGUE_ADD(&catalogue, a_host_that_does_not_read_is_closed);
 	CATALOGUE_ADD(&catalogue, a_stranger_that_sits_there_yields_to_a_host);
@@ -531,5 +614,6 @@ int main(int argc, char **argv)
 	CATALOGUE_ADD(&catalogue, fused_halves_get_buffers_when_hoarders_go);
 	CATALOGUE_ADD(&catalogue, the_default_time_to_read_a_reason_is_below_a_second);
 	CATALOGUE_ADD(&catalogue, the_deepest_queue_can_be_filled);
+	CATALOGUE_ADD(&catalogue, r2ts_that_nobody_reads_end_with_their_controller);
 	return catalogue_main(&catalogue, argc, argv, start, fixture_end);
 }

@@ -10,7 +10,7 @@
  * Invariants:
  *  1. PDUs leave in the order of send_enqueue().
  *  2. An item and the memory that it names stay untouched from send_enqueue() until it left both
- *     lists.
+ *     lists; what an R2T that is still out at the end is in, until the connection is freed.
  *  3. At most one os_send of a connection is out.
  */
 #include "target/target_parts_impl.h"
@@ -100,7 +100,7 @@ static void send_done_run(struct op *op)
 	struct list_node *node;
 
 	ASSERT(send->is_sending);
-	ASSERT(!list_is_empty(&send->sending));
+	ASSERT(send->done_op.pending == 0);
 	send->is_sending = false;
 	send->sent_count++;
 	while ((node = list_pop_front(&send->sending)) != NULL) {

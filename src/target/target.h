@@ -67,8 +67,8 @@ struct target_options {
 	uint32_t keep_alive_ms_min;	 /* shortest keep-alive time-out that is granted */
 	uint32_t handshake_timeout_ms;	 /* from accept to the answered Connect */
 	uint32_t association_timeout_ms; /* without keep-alive: admin queue without any I/O queue */
-	uint32_t stall_timeout_ms;	 /* a send, or data asked for by R2T, without progress */
-	uint32_t linger_timeout_ms;	 /* a peer that broke the rules may read why */
+	uint32_t stall_timeout_ms;  /* a send, data asked for by R2T, a PDU: without progress */
+	uint32_t linger_timeout_ms; /* a peer that broke the rules may read why */
 	uint32_t connection_count_max;
 	uint32_t unauthenticated_count_max; /* connections that have not sent Connect yet */
 	uint32_t controller_buffers_max;    /* large data buffers that one controller may hold */

@@ -55,7 +55,7 @@ struct send_item {
 /* ---- a command ---- */
 
 enum command_step {		     /* in the order they run */
-		    COMMAND_CHARGE,  /* its controller's share of large buffers */
+		    COMMAND_CHARGE,  /* its controller's share of buffers */
 		    COMMAND_BUFFER,  /* a place for its data */
 		    COMMAND_COLLECT, /* the host's data, in capsule or asked for by R2T */
 		    COMMAND_EXECUTE,
@@ -187,7 +187,8 @@ struct send {
 	struct iovec iov[SEND_IOV_MAX];
 };
 
-struct watched { /* by the watchdog */
+struct watched {      /* by the watchdog */
+	bool is_busy; /* at the last look */
 	uint64_t progress;
 	uint32_t stuck_count; /* looks without any */
 };
@@ -221,7 +222,7 @@ struct connection {
 	struct command *fused_first; /* waits for its second half */
 
 	struct reactor_timer deadline; /* handshake, linger */
-	struct reactor_timer watchdog; /* send or R2T without progress */
+	struct reactor_timer watchdog; /* send, R2T or PDU without progress */
 	uint64_t received_progress;    /* bytes of awaited data */
 	uint64_t received_pdus;	       /* that were whole */
 	uint64_t accepted_ns;

@@ -490,6 +490,31 @@ static void a_host_that_begins_anew_ends_its_earlier_associations(void **state)
 	stage_close(&stage);
 }
 
+static void a_refused_connect_ends_no_earlier_association(void **state)
+{
+	struct host admin = {0}, io = {0}, fresh = {0};
+	struct nvmf_connect connect;
+	struct stage stage;
+	uint32_t result;
+
+	(void)state;
+	stage_open(&stage, NULL, NULL);
+	host_admin(&stage, &admin);
+	host_io(&stage, &io, &admin);
+	host_open(&stage, &fresh);
+	host_icreq(&fresh);
+	connect = host_connect_default(&fresh, 0);
+	connect.is_sole = true;
+	connect.cntlid = 5;
+	assert_int_equal(host_connect_with(&fresh, &connect, &result),
+			 NVMF_STATUS_CONNECT_INVALID_PARAMETERS);
+	assert_int_equal(host_write(&io, 0, pattern, 512), 0);
+	host_close(&fresh);
+	host_close(&io);
+	host_close(&admin);
+	stage_close(&stage);
+}
+
 static void a_host_with_two_paths_keeps_both(void **state)
 {
 	struct host admin = {0}, io = {0}, second_admin = {0}, second = {0};
@@ -708,6 +733,7 @@ int main(void)
 		cmocka_unit_test(data_that_never_comes_is_not_awaited_for_ever),
 		cmocka_unit_test(a_new_association_waits_for_the_ghosts_of_the_old),
 		cmocka_unit_test(a_host_that_begins_anew_ends_its_earlier_associations),
+		cmocka_unit_test(a_refused_connect_ends_no_earlier_association),
 		cmocka_unit_test(a_host_with_two_paths_keeps_both),
 		cmocka_unit_test(a_retry_over_another_path_waits_for_its_ghost),
 		cmocka_unit_test(a_dead_write_that_waits_for_a_lock_is_not_submitted),

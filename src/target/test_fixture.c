@@ -507,6 +507,20 @@ void expect_status(uint16_t cid, uint16_t status)
 	assert_int_equal(answered, cid);
 }
 
+void expect_two(uint16_t cid, uint16_t status, uint16_t other_status)
+{
+	uint32_t own_count = 0;
+
+	for (int i = 0; i < 2; i++) {
+		uint16_t answered;
+		uint16_t got = host_response(&fixture.host, NULL, &answered).status;
+
+		own_count += answered == cid;
+		assert_int_equal(got, answered == cid ? status : other_status);
+	}
+	assert_int_equal(own_count, 1);
+}
+
 void expect_in_step(enum fixture_state state)
 {
 	struct nvme_sqe sqe;

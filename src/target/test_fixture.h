@@ -113,6 +113,9 @@ uint16_t expect_r2t(void);
 void expect_closed(void);
 /** The next PDU answers @cid with @status; the do-not-retry bit is as status.c has it. */
 void expect_status(uint16_t cid, uint16_t status);
+/** The next two PDUs answer, in either order, @cid with @status and another command with
+ * @other_status: each once. */
+void expect_two(uint16_t cid, uint16_t status, uint16_t other_status);
 /** The connection is in step with its stream: one more good command works. */
 void expect_in_step(enum fixture_state state);
 
