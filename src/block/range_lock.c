@@ -77,6 +77,20 @@ bool range_locks_is_empty(const struct range_locks *locks)
 	       list_is_empty(&locks->waiting);
 }
 
+const struct range_lock *range_locks_next(const struct range_locks *locks,
+					  const struct range_lock *previous)
+{
+	const struct list_node *node =
+		previous == NULL ? locks->granted_exclusive.next : previous->link.next;
+
+	ASSERT(previous == NULL || previous->is_granted);
+	if (node == &locks->granted_exclusive)
+		node = locks->granted_shared.next;
+	if (node == &locks->granted_shared)
+		return NULL;
+	return list_entry((struct list_node *)(uintptr_t)node, struct range_lock, link);
+}
+
 void range_lock(struct range_locks *locks, struct range_lock *lock)
 {
 	ASSERT(lock->range.count > 0);

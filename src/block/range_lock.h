@@ -30,6 +30,10 @@ struct range_lock {	   /* embed in the waiting operation */
 void range_locks_init(struct range_locks *locks);
 bool range_locks_is_empty(const struct range_locks *locks);
 
+/** Walks those that are granted; begins with NULL, ends with NULL. */
+const struct range_lock *range_locks_next(const struct range_locks *locks,
+					  const struct range_lock *previous);
+
 /**
  * range_lock - take @lock->range, or queue for it
  * When it has to wait it calls op_wait(@lock->parent) itself; op_join() tells the rest.

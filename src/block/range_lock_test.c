@@ -161,6 +161,38 @@ static void model_check(struct holder *holders)
 	}
 }
 
+static void walk_passes_those_that_are_granted_and_no_other(void **state)
+{
+	struct holder holders[4] = {0};
+	const struct range_lock *lock;
+	struct range_locks locks;
+	struct op_queue queue;
+
+	(void)state;
+	op_queue_init(&queue);
+	range_locks_init(&locks);
+	assert_null(range_locks_next(&locks, NULL));
+	holder_lock(&locks, &queue, &holders[0], (struct block_range){0, 8}, false);
+	lock = range_locks_next(&locks, NULL);
+	assert_ptr_equal(lock, &holders[0].lock);
+	assert_null(range_locks_next(&locks, lock));
+	holder_lock(&locks, &queue, &holders[1], (struct block_range){4, 8}, false);
+	holder_lock(&locks, &queue, &holders[2], (struct block_range){20, 8}, true);
+	holder_lock(&locks, &queue, &holders[3], (struct block_range){0, 1}, true);
+	assert_false(holder_has_it(&holders[3]));
+	for (lock = range_locks_next(&locks, NULL); lock != NULL;
+	     lock = range_locks_next(&locks, lock)) {
+		for (int i = 0; i < 4; i++)
+			holders[i].arrival += lock == &holders[i].lock;
+	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(holders[i].arrival, i < 3);
+	range_unlock(&locks, &holders[0].lock);
+	for (int i = 1; i < 4; i++)
+		range_unlock(&locks, &holders[i].lock);
+	assert_true(range_locks_is_empty(&locks));
+}
+
 static void random_schedules_agree_with_the_model(void **state)
 {
 	static const uint64_t seeds[] = {1, 2, 3, 20241};
@@ -219,6 +251,7 @@ int main(void)
 		cmocka_unit_test(exclusive_waits_for_shared_and_is_not_overtaken),
 		cmocka_unit_test(one_unlock_grants_all_that_can_go),
 		cmocka_unit_test(the_last_blocks_of_the_number_range_can_be_locked),
+		cmocka_unit_test(walk_passes_those_that_are_granted_and_no_other),
 		cmocka_unit_test(random_schedules_agree_with_the_model),
 	};
 

@@ -271,6 +271,44 @@ static void copy_of_a_source_that_lost_its_power_is_made_again(void **state)
 	cluster_end(cluster);
 }
 
+/* A write that its copy has not answered yet may be in a cache of the source all the same. */
+static void write_in_work_when_the_source_loses_its_power_is_in_its_copy_as_in_the_source(
+	void **state)
+{
+	struct cluster *cluster = cluster_begin(state, 2, 0);
+	struct volume *volume = cluster->volume;
+	struct block_range missed = {3000, 8};
+
+	assert_int_equal(volume_action(volume, 1, NEXUS_ACTION_OFFLINE), NEXUS_DONE);
+	assert_int_equal(volume_write(volume, cluster->io, missed, 0x44), IO_OK);
+	assert_int_equal(volume_io(volume, cluster->io, IO_FLUSH, (struct block_range){0, 0}),
+			 IO_OK);
+	/* Its return copies what it missed, and not the place of the write. */
+	volume_rule(volume, 0,
+		    (struct filter_rule){.action = FILTER_HOLD,
+					 .type_mask = 1u << IO_READ,
+					 .range = {10240 + 3000, 8}});
+	assert_int_equal(volume_action(volume, 1, NEXUS_ACTION_ONLINE), NEXUS_DONE);
+	volume_turns(volume, 100);
+	volume_rule(volume, 1, RULE_HOLD(IO_WRITE));
+	memset(cluster->io->bytes, 0x55, IO_BYTES_MAX);
+	volume_submit(volume, cluster->io, IO_WRITE, PLACE);
+	volume_turns(volume, 100);
+	assert_int_equal(volume_byte_below(volume, 0, PLACE.first), 0x55);
+	volume_lose_power(volume, &cluster->disks[0], 0, NULL);
+	assert_int_equal(volume_byte_below(volume, 0, PLACE.first), 0x00);
+	assert_false(test_io_is_done(cluster->io));
+	for (int i = 0; i < 1000 && volume_child(volume, 1)->state != NEXUS_CHILD_ONLINE; i++) {
+		filter_release(volume_filter(volume, 0));
+		filter_release(volume_filter(volume, 1));
+		volume_turns(volume, 20);
+	}
+	assert_int_equal(volume_child(volume, 1)->state, NEXUS_CHILD_ONLINE);
+	fixture_wait(volume->fixture, &cluster->io->waiter);
+	assert_true(volume_is_equal(volume, 0, 1));
+	cluster_end(cluster);
+}
+
 static void device_without_a_cache_is_not_flushed(void **state)
 {
 	struct volume *volume = volume_begin(state);
@@ -474,6 +512,7 @@ int main(void)
 		RULE(child_with_such_a_flush_in_work_is_closed_after_it),
 		RULE(nexus_that_is_destroyed_waits_for_such_a_flush),
 		RULE(copy_of_a_source_that_lost_its_power_is_made_again),
+		RULE(write_in_work_when_the_source_loses_its_power_is_in_its_copy_as_in_the_source),
 		RULE(device_without_a_cache_is_not_flushed),
 		RULE(end_gives_up_the_copy_that_could_not_be_flushed),
 		RULE(end_where_no_copy_could_be_flushed_gives_nobody_up_and_is_not_clean),

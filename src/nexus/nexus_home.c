@@ -313,11 +313,10 @@ static enum op_flow home_stop_io(struct nexus_request *request)
 	struct nexus *nexus = request->work.nexus;
 
 	ASSERT(nexus->turn.pauses == 0);
-	ASSERT(nexus->turn.pauses == 0);
 	nexus->is_stopping = true;
 	nexus_io_answer_waiting(nexus);
-	return OP_NEXT;
 	ASSERT(list_is_empty(&nexus->io_waiting));
+	return OP_NEXT;
 }
 
 static enum op_flow home_record_clean(struct nexus_request *request)

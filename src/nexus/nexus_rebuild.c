@@ -293,6 +293,19 @@ static bool source_had_unflushed(const struct nexus_child *source)
 	return nexus->active[0] + nexus->active[1] > 0 || !nexus_recent_is_empty(nexus);
 }
 
+/*
+ * Of a write that its copies have not answered yet the source may have had its part, and lost it.
+ * What else holds a range is marked in vain.
+ */
+static void source_mark_in_work(const struct nexus *nexus, struct bitmap *map)
+{
+	const struct range_lock *lock = range_locks_next(&nexus->locks, NULL);
+
+	ASSERT(bitmap_bit_count(map) == nexus->segment_count);
+	for (; lock != NULL; lock = range_locks_next(&nexus->locks, lock))
+		nexus_map_mark(nexus, map, lock->range);
+}
+
 void nexus_rebuild_source_interrupted(struct nexus_child *source)
 {
 	struct nexus *nexus = source->nexus;
@@ -316,5 +329,6 @@ void nexus_rebuild_source_interrupted(struct nexus_child *source)
 		/* No bit is cleared from here on. */
 		rebuild_job_abandon(child->job, IO_ABORTED);
 		nexus_recent_add_to(nexus, child->stale);
+		source_mark_in_work(nexus, child->stale);
 	}
 }
