@@ -397,12 +397,16 @@ static void address_timer_fired(struct reactor_timer *timer)
 	op_wake(&container_of(timer, struct engine, address_timer)->op);
 }
 
-/* The pause is over, or the engine is to stop: then the step counts as begun and is undone. */
+/*
+ * The pause is over, or the engine is to stop: then the step counts as begun and is undone, and
+ * nothing has failed.
+ */
 static void address_awaited(struct engine *engine)
 {
 	ASSERT(engine->step < STEP_COUNT);
 	reactor_timer_stop(&engine->address_timer);
 	engine->is_address_awaited = false;
+	engine->error[0] = '\0';
 	if (engine->is_stopping)
 		engine->step++;
 }
@@ -426,8 +430,6 @@ static enum op_flow start_advance(struct engine *engine)
 		return OP_WAIT;
 	engine->address_tries = 0;
 	engine->step++;
-	if (engine->result == 0)
-		engine->error[0] = '\0'; /* of a try before */
 	if (engine->result != 0) {
 		log_error(engine->log, "start failed at %s: %s", step->name, engine->error);
 		engine->is_stopping = true;

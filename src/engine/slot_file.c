@@ -16,9 +16,9 @@
  *
  * A store writes the older slot, flushes it, and then writes the same text to the other one, before
  * it is answered. So one slot that is damaged later never brings an older text back. A file with an
- * untouched (zero) slot and no valid one was never answered for: nothing was stored. So was an
- *empty file. Any other file without a valid slot, or a shorter one, is damaged: an error, never
- *"nothing".
+ * untouched (zero) slot and no valid one was never answered for: nothing was stored. The same holds
+ * for an empty file. Any other file without a valid slot, or a shorter one, is damaged: that is an
+ * error, never "nothing".
  *
  * Invariants:
  *  1. The slot with the highest valid sequence is never the one that is written, until the other
