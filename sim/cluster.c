@@ -292,10 +292,8 @@ void cluster_init(struct cluster *cluster, struct sim *sim, const struct cluster
 {
 	ASSERT(options->engine_count >= options->copy_count && options->copy_count <= COPIES_MAX);
 	ASSERT(options->engine_count <= ENGINES_MAX && options->host_count <= HOSTS_MAX);
-	*cluster = (struct cluster){.sim = sim,
-				    .options = *options,
-				    .is_mending = true,
-				    .look_pause_ns_max = LOOK_PAUSE_NS};
+	*cluster = (struct cluster){
+		.sim = sim, .options = *options, .look_pause_ns_max = LOOK_PAUSE_NS};
 	stream_init(&cluster->control, sim->seed, "control", 0);
 	cluster->placed = placement_draw(cluster);
 	volume_make(cluster);

@@ -23,7 +23,7 @@
 struct cluster_options {
 	uint64_t volume_bytes; /* asked for */
 	uint32_t block_bytes;
-	uint32_t engine_count;	/* 3 .. ENGINES_MAX; local: disks of the one engine */
+	uint32_t engine_count;	/* 2 .. ENGINES_MAX; local: disks of the one engine */
 	uint32_t copy_count;	/* 2 .. COPIES_MAX */
 	uint32_t host_count;	/* 1 .. HOSTS_MAX; local: 1 */
 	uint32_t reactor_count; /* of each engine: 1 or 2 */
@@ -66,8 +66,6 @@ struct cluster {
 	uint32_t rebuild_count;
 	uint64_t seen_ns;
 	char reason[ERROR_TEXT_BYTES];
-	/* whether the nexus' children are mended; off while a fault wants them as they are */
-	bool is_mending;
 	uint64_t look_pause_ns_max;   /* while all is well */
 	char error[ERROR_TEXT_BYTES]; /* what the cluster itself found wrong, e.g. a leak */
 };

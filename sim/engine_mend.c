@@ -194,8 +194,6 @@ static enum mend_step mend_choose(struct engine_run *run)
 	struct cluster *cluster = cluster_of(run);
 
 	run->wish = WISH_NOTHING;
-	if (!cluster->is_mending)
-		return MEND_REST;
 	if (run->info.is_fenced) {
 		/* It has stopped itself: nobody but its owner can say whether it was right. */
 		sim_event_schedule(cluster->sim, &run->engine->replace, SIM_MS);

@@ -433,12 +433,3 @@ void history_owner_crashed(struct history *history, uint64_t now_ns)
 	for (uint32_t i = 0; i < history->crowded_count; i++)
 		block_reopen(history, history->crowded[i]);
 }
-
-bool history_is_certain(const struct history *history, uint64_t block)
-{
-	uint32_t alive = 0;
-
-	for (uint32_t i = 0; i < history->blocks[block].count; i++)
-		alive += history->blocks[block].candidates[i].dead_ns == NEVER;
-	return alive == 1;
-}

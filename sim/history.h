@@ -138,7 +138,4 @@ uint64_t history_power_cut_ns(const struct history *history);
  */
 void history_owner_crashed(struct history *history, uint64_t now_ns);
 
-/** Is there exactly one content that @block can have now? */
-bool history_is_certain(const struct history *history, uint64_t block);
-
 #endif

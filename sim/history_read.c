@@ -63,33 +63,47 @@ static bool is_possible(const struct history *history, const struct block *block
 	       !is_shut_out(history, block, candidate, read);
 }
 
+/* Is it fixed that @candidate has taken effect, now that @read may have returned it? */
+static bool is_binding(const struct history *history, const struct candidate *candidate,
+		       const struct history_io *read)
+{
+	if (candidate->ended_ns == NEVER && !history->options.is_strict)
+		return false;
+	/* Its answer was on its way when everything was open again. */
+	return read->begun_ns > history->crash_ns;
+}
+
 /*
- * The block's content at some moment of the read was @candidate's. So it has taken effect, and
- * everything else that took effect before the read began was overwritten by then.
+ * The content was @candidate's (NULL: zeroes, of one of several zeroings) at some moment of the
+ * read: whatever else took effect before the read began was overwritten by then.
  */
+static void others_bury(struct block *block, const struct candidate *candidate,
+			const struct history_io *read, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < block->count; i++) {
+		struct candidate *other = &block->candidates[i];
+		bool is_it = candidate == NULL ? other->is_zeroes : other == candidate;
+
+		if (!is_it && other->effect_ns < read->begun_ns && other->dead_ns > now_ns)
+			other->dead_ns = now_ns;
+	}
+}
+
+/* The block's content at some moment of the read was @candidate's, so it has taken effect. */
 static void candidate_observe(struct history *history, struct block *block,
 			      struct candidate *candidate, const struct history_io *read,
 			      uint64_t now_ns)
 {
-	bool is_under_way = candidate->ended_ns == NEVER;
-	bool may_act_again = (candidate->is_repeating && is_under_way) || candidate->is_repeated;
+	bool may_act_again =
+		(candidate->is_repeating && candidate->ended_ns == NEVER) || candidate->is_repeated;
 
 	candidate->is_seen = true;
-	if (is_under_way && !history->options.is_strict)
-		return;
-	/* Its answer was on its way when everything was open again. */
-	if (read->begun_ns <= history->crash_ns)
+	if (!is_binding(history, candidate, read))
 		return;
 	if (candidate->effect_ns > now_ns && !may_act_again)
 		candidate->effect_ns = now_ns;
 	candidates_kill(history, block, candidate, now_ns);
-	for (uint32_t i = 0; i < block->count; i++) {
-		struct candidate *other = &block->candidates[i];
-
-		if (other != candidate && other->effect_ns < read->begun_ns &&
-		    other->dead_ns > now_ns)
-			other->dead_ns = now_ns;
-	}
+	others_bury(block, candidate, read, now_ns);
 }
 
 static bool zeroes_check(struct history *history, struct block *block, const struct history_io *io,
@@ -97,6 +111,7 @@ static bool zeroes_check(struct history *history, struct block *block, const str
 {
 	struct candidate *only = NULL;
 	uint32_t possible = 0;
+	bool are_binding = true;
 
 	for (uint32_t i = 0; i < block->count; i++) {
 		struct candidate *candidate = &block->candidates[i];
@@ -105,10 +120,13 @@ static bool zeroes_check(struct history *history, struct block *block, const str
 			continue;
 		possible++;
 		only = candidate;
+		are_binding &= is_binding(history, candidate, io);
 	}
 	/* Which zeroing it was is known only if there is one. */
 	if (possible == 1 && block->count > 1)
 		candidate_observe(history, block, only, io, now_ns);
+	else if (possible > 1 && are_binding)
+		others_bury(block, NULL, io, now_ns);
 	return possible > 0;
 }
 

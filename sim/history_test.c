@@ -498,6 +498,35 @@ static void zeroed_blocks_read_as_zeroes_until_they_are_written(void **state)
 	assert_true(read_is_fine(&two, 3, 80, 81));
 }
 
+static void zeroes_that_were_read_overwrote_what_had_taken_effect_whoever_wrote_them(void **state)
+{
+	struct history_io one = write_at(3, 10, 0);
+	struct history_io zero = zero_at(3, 12, 0);
+	struct history_io another_zero = zero_at(3, 13, 0);
+	struct history_io two;
+
+	(void)state;
+	history_write_done(history, &one, 20, false);
+	history_write_done(history, &zero, 30, false);
+	history_write_done(history, &another_zero, 31, false);
+	two = write_at(3, 40, 0);
+	assert_true(read_is_fine(NULL, 3, 50, 51));
+	assert_false(read_is_fine(&one, 3, 52, 53));
+	assert_true(read_is_fine(NULL, 3, 54, 55));
+	assert_true(read_is_fine(&two, 3, 56, 57));
+}
+
+static void zeroes_under_way_bind_nothing_when_nobody_promised_more(void **state)
+{
+	struct history_io one = write_at(3, 10, 20);
+
+	(void)state;
+	zero_at(3, 30, 0);
+	zero_at(3, 31, 0);
+	assert_true(read_is_fine(NULL, 3, 40, 41));
+	assert_true(read_is_fine(&one, 3, 42, 43));
+}
+
 /* ---- comparisons ---- */
 
 static bool compare_is_fine(const struct history_io *write, uint64_t block, uint64_t begin_ns,
@@ -889,6 +918,8 @@ int main(void)
 		CASE(nothing_of_a_denied_host_undoes_what_was_written_since),
 		CASE(what_a_host_wrote_before_it_was_denied_may_be_there),
 		CASE(zeroed_blocks_read_as_zeroes_until_they_are_written),
+		CASE(zeroes_that_were_read_overwrote_what_had_taken_effect_whoever_wrote_them),
+		CASE_WITH(zeroes_under_way_bind_nothing_when_nobody_promised_more, setup_lax),
 		CASE(a_comparison_must_find_what_is_there),
 		CASE(a_comparison_beside_a_write_may_find_either_and_binds),
 		CASE(one_block_that_may_differ_is_enough_for_a_miscompare),

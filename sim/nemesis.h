@@ -51,7 +51,7 @@ enum fault {
 	FAULT_SOCKETS,	  /* no file descriptor for a new connection */
 	FAULT_CLOCK,	  /* the wall clock jumps; the monotonic one never does */
 	/* hosts */
-	FAULT_HOST_RESET, /* disconnects all and connects again */
+	FAULT_HOST_RESET, /* disconnects one path or both, and connects again */
 	FAULT_HOST_STORM, /* does so again and again */
 	FAULT_HOST_CRASH,
 	FAULT_HOST_PAUSE, /* longer than its keep-alive time-out */

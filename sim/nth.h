@@ -38,6 +38,7 @@
 #define NTH_STEPS_MAX	  64
 #define NTH_BAD_BYTES	  2048
 #define NTH_BLOCK_BYTES	  512
+#define NTH_DISK_PATH	  "/dev/disk"
 #define NTH_STEP_NS_MAX	  (200 * SIM_S)
 #define NTH_SETTLE_NS_MAX (300 * SIM_S)
 
@@ -124,6 +125,8 @@ __attribute__((format(printf, 2, 3))) bool nth_error(struct nth_run *run, const 
 /* ---- nth_box.c: what the scripts are made of ---- */
 
 struct nth_box *nth_box_add(struct nth_run *run, const char *name, const char *ip);
+/** Its machine has a disk at NTH_DISK_PATH. */
+void nth_disk_add(struct nth_box *box, uint64_t size_bytes);
 /** Steps: reactors with a registry and the drivers of block/; and their end. */
 bool nth_box_start(struct nth_box *box, uint32_t reactor_count);
 bool nth_box_stop(struct nth_box *box);

@@ -42,6 +42,15 @@ struct nth_box *nth_box_add(struct nth_run *run, const char *name, const char *i
 	return box;
 }
 
+void nth_disk_add(struct nth_box *box, uint64_t size_bytes)
+{
+	const struct sim_disk_options disk = {.size_bytes = size_bytes,
+					      .block_bytes = NTH_BLOCK_BYTES};
+
+	ASSERT(size_bytes % NTH_BLOCK_BYTES == 0);
+	sim_disk_create(box->process, NTH_DISK_PATH, &disk);
+}
+
 /* ---- waiting ---- */
 
 static void box_run(struct op *op)

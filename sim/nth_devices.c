@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define DISK_PATH	 "/dev/disk"
 #define DISK_BYTES	 (4 << 20)
 #define FILE_BLOCKS	 2048
 #define DEVICE_COUNT_MAX 8
@@ -70,12 +69,12 @@ struct device {
 static const struct device devices[] = {
 	{"ram", "malloc:///ram?num_blocks=2048&blk_size=512", false},
 	{"null", "null:///null?num_blocks=2048&blk_size=512", false},
-	{DISK_PATH, "aio://" DISK_PATH "?blk_size=512&uuid=c1000000-0000-4000-8000-000000000001",
-	 false},
+	{NTH_DISK_PATH,
+	 "aio://" NTH_DISK_PATH "?blk_size=512&uuid=c1000000-0000-4000-8000-000000000001", false},
 	{"/var/file", "uring:///var/file?blk_size=512", false},
 	{"ram", "bdev:///ram", true},
 	{"ram", "loopback:///ram", true},
-	{"fault", "filter:///fault?lower=" DISK_PATH, false},
+	{"fault", "filter:///fault?lower=" NTH_DISK_PATH, false},
 };
 #define DEVICE_COUNT (sizeof(devices) / sizeof(devices[0]))
 STATIC_ASSERT(DEVICE_COUNT <= DEVICE_COUNT_MAX);
@@ -87,12 +86,11 @@ struct devices_state {
 
 static void devices_begin(struct nth_run *run)
 {
-	const struct sim_disk_options disk = {.size_bytes = DISK_BYTES, .block_bytes = 512};
 	const struct sim_disk_options file = {
 		.size_bytes = FILE_BLOCKS * 512, .block_bytes = 512, .is_file = true};
 	struct nth_box *box = nth_box_add(run, "box", "10.0.0.1");
 
-	sim_disk_create(box->process, DISK_PATH, &disk);
+	nth_disk_add(box, DISK_BYTES);
 	sim_disk_create(box->process, "/var/file", &file);
 }
 

@@ -15,12 +15,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define DISK_PATH    "/dev/disk"
 #define DISK_BYTES   (24 << 20)
 #define GRPC_PORT    10124
 #define QUICK_NS_MAX (5 * SIM_S)
+#define DISK_UUID    "c1000000-0000-4000-8000-000000000000"
 #define VOLUME	     "e0000000-0000-4000-8000-0000000000ff"
-#define DISK_URI     "aio://" DISK_PATH "?blk_size=512&uuid=c1000000-0000-4000-8000-000000000000"
+#define DISK_URI     "aio://" NTH_DISK_PATH "?blk_size=512&uuid=" DISK_UUID
 #define RAM_URI	     "malloc:///ram?size_mb=4&blk_size=512"
 #define MORE_URI     "malloc:///more?size_mb=16&uuid=c1000000-0000-4000-8000-000000000002"
 
@@ -38,12 +38,11 @@ struct engine_state {
 
 static void begin(struct nth_run *run)
 {
-	const struct sim_disk_options disk = {.size_bytes = DISK_BYTES, .block_bytes = 512};
 	struct engine_state *state = run->state;
 
 	state->server = nth_box_add(run, "engine", "10.0.0.1");
 	state->caller = nth_box_add(run, "client", "10.0.0.2");
-	sim_disk_create(state->server->process, DISK_PATH, &disk);
+	nth_disk_add(state->server, DISK_BYTES);
 }
 
 static bool caller_start(struct nth_run *run)

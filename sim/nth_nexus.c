@@ -18,7 +18,6 @@
 #define CHILD_COUNT  3
 #define VOLUME_BYTES (2ull << 20)
 #define DISK_BYTES   (NEXUS_DATA_OFFSET_BYTES + VOLUME_BYTES + (1 << 20))
-#define DISK_PATH    "/dev/disk"
 #define NAME	     "volume"
 #define RECORD_KEY   "e0000000-0000-4000-8000-0000000000ff"
 #define RANGE	     ((struct block_range){100, 96})
@@ -58,7 +57,6 @@ struct volume_state {
 static void begin(struct nth_run *run)
 {
 	static const char *const names[] = {"engine", "node-1", "node-2", "host"};
-	const struct sim_disk_options disk = {.size_bytes = DISK_BYTES, .block_bytes = 512};
 	struct volume_state *state = run->state;
 
 	for (uint32_t i = 0; i <= CHILD_COUNT; i++) {
@@ -67,10 +65,10 @@ static void begin(struct nth_run *run)
 		snprintf(ip, sizeof(ip), "10.0.0.%u", i + 1);
 		nth_box_add(run, names[i], ip);
 		if (i < CHILD_COUNT)
-			sim_disk_create(run->boxes[i]->process, DISK_PATH, &disk);
+			nth_disk_add(run->boxes[i], DISK_BYTES);
 		if (i == 0)
 			snprintf(state->uris[i], sizeof(state->uris[i]),
-				 "aio://" DISK_PATH "?blk_size=512&uuid="
+				 "aio://" NTH_DISK_PATH "?blk_size=512&uuid="
 				 "c1000000-0000-4000-8000-000000000000");
 		else if (i < CHILD_COUNT)
 			snprintf(state->uris[i], sizeof(state->uris[i]),
@@ -117,7 +115,7 @@ static bool copy_open(struct nth_run *run)
 	char uri[URI_TEXT_BYTES_SHOWN];
 
 	snprintf(uri, sizeof(uri),
-		 "aio://" DISK_PATH "?blk_size=512&uuid=c1000000-0000-4000-8000-00000000000%u",
+		 "aio://" NTH_DISK_PATH "?blk_size=512&uuid=c1000000-0000-4000-8000-00000000000%u",
 		 run->argument);
 	return nth_device_create(run->boxes[run->argument], uri, &state->disks[run->argument]);
 }
@@ -561,7 +559,7 @@ static bool copies_compare(struct nth_run *run)
 
 	for (uint32_t i = 0; i < CHILD_COUNT; i++) {
 		copies[i] = sim_allocate(VOLUME_BYTES);
-		sim_disk_peek(sim_disk_find(run->boxes[i]->process, DISK_PATH),
+		sim_disk_peek(sim_disk_find(run->boxes[i]->process, NTH_DISK_PATH),
 			      NEXUS_DATA_OFFSET_BYTES, copies[i], VOLUME_BYTES - 512);
 		if (state->wanted[i] == WANTED_ONLINE &&
 		    memcmp(copies[0], copies[i], VOLUME_BYTES - 512) != 0)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DISK_PATH    "/dev/disk"
 #define DISK_BYTES   (4 << 20)
 #define NAME	     "volume"
 #define RESET_NS_MAX (20 * SIM_S) /* less than after which the device is given up */
@@ -35,12 +34,11 @@ struct pair_state {
 
 static void begin(struct nth_run *run)
 {
-	const struct sim_disk_options disk = {.size_bytes = DISK_BYTES, .block_bytes = 512};
 	struct pair_state *state = run->state;
 
 	state->server = nth_box_add(run, "server", "10.0.0.1");
 	state->host = nth_box_add(run, "host", "10.0.0.2");
-	sim_disk_create(state->server->process, DISK_PATH, &disk);
+	nth_disk_add(state->server, DISK_BYTES);
 }
 
 static bool server_start(struct nth_run *run)
@@ -64,9 +62,9 @@ static bool disk_create(struct nth_run *run)
 {
 	struct pair_state *state = run->state;
 
-	snprintf(run->object, sizeof(run->object), "%s", DISK_PATH);
+	snprintf(run->object, sizeof(run->object), "%s", NTH_DISK_PATH);
 	return nth_device_create(state->server,
-				 "aio://" DISK_PATH
+				 "aio://" NTH_DISK_PATH
 				 "?blk_size=512&uuid=c1000000-0000-4000-8000-000000000001",
 				 &state->disk);
 }

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "sim/workload.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define PATHS_IO_MAX 64 /* of a channel, at a time */
@@ -183,7 +184,7 @@ static int channel_open(struct bdev_channel *bdev_channel)
 	struct paths_channel *channel = memory_alloc(sizeof(*channel));
 
 	if (channel == NULL)
-		return -1;
+		return -ENOMEM;
 	channel->paths = paths_of(bdev_channel->bdev);
 	for (uint32_t i = 0; i < HOST_PATHS; i++) {
 		int rc = bdev_channel_open(channel->paths->options.bdevs[i], bdev_channel->reactor,

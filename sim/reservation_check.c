@@ -6,8 +6,8 @@
  * strikes out the possibilities in which it would have been another one.
  *
  * Invariants:
- *  1. The list is never empty; when an answer strikes out all, that is the error, and the check
- *     starts over with "anything".
+ *  1. The list is never empty; when an answer strikes out all, that is the error. Then, and when
+ *     the list grows too long, anything is possible until a report that was alone tells the state.
  *  2. What an I/O was allowed is gathered from every list that was true during its life.
  */
 #include "sim/reservation_check.h"
@@ -40,6 +40,8 @@ struct slot {
 	enum slot_state state;
 	uint32_t host;
 	uint32_t path;
+	bool is_alone; /* no other command, nor the target's end, may have acted since it was asked
+			*/
 	uint64_t begun_ns;
 	uint64_t ended_ns;
 	struct nvme_reservation request;
@@ -56,7 +58,7 @@ struct reservation_check {
 	struct rights rights[HISTORY_HOSTS_MAX];
 	uint64_t denied_since_ns[HISTORY_HOSTS_MAX];
 	struct list_node ios;
-	bool is_lost; /* nothing is known any more */
+	bool is_lost; /* nothing is known */
 	char error[ERROR_TEXT];
 	uint32_t count;
 	struct possibility possibilities[POSSIBILITIES_MAX];
@@ -231,11 +233,24 @@ static bool is_anybody_asking(const struct reservation_check *check)
 	return false;
 }
 
+/* Something else may act while they are under way. Return: was there any? */
+static bool slots_disturb(struct reservation_check *check)
+{
+	bool is_any = false;
+
+	for (uint32_t s = 0; s < RESERVATION_COMMANDS_MAX; s++) {
+		check->slots[s].is_alone = false;
+		is_any |= check->slots[s].state != SLOT_FREE;
+	}
+	return is_any;
+}
+
 /* What had no answer went with its connection; what waits at a host may still come. */
 void reservation_target_gone(struct reservation_check *check, uint64_t now_ns)
 {
 	uint32_t count;
 
+	(void)slots_disturb(check);
 	for (uint32_t s = 0; s < RESERVATION_COMMANDS_MAX; s++) {
 		if (check->slots[s].state == SLOT_OPEN)
 			slot_forget(check, s);
@@ -283,6 +298,7 @@ bool reservation_has_open(const struct reservation_check *check, uint32_t host, 
 void reservation_ask_begin(struct reservation_check *check, struct reservation_ask *ask,
 			   uint64_t now_ns)
 {
+	bool is_alone = !slots_disturb(check);
 	uint32_t number = 0;
 
 	ASSERT(ask->host < HISTORY_HOSTS_MAX);
@@ -295,6 +311,7 @@ void reservation_ask_begin(struct reservation_check *check, struct reservation_a
 		.state = SLOT_ASKED,
 		.host = ask->host,
 		.path = ask->path,
+		.is_alone = is_alone,
 		.begun_ns = now_ns,
 		.request = ask->request,
 	};
@@ -311,6 +328,44 @@ static bool seen_matches(const struct reservation_state *state, const struct res
 		    reservation_model_is_holder(state, h) != seen->is_holder[h])
 			return false;
 	}
+	return true;
+}
+
+/* Return: false if a report like that fits no state. */
+static bool state_of_report(const struct reservation_seen *seen,
+			    struct reservation_state *ret_state)
+{
+	struct reservation_state state = {.generation = seen->generation, .type = seen->type};
+	bool has_holder = false;
+
+	for (uint32_t h = HISTORY_HOSTS_MAX; h > 0; h--) {
+		state.keys[h - 1] = (uint8_t)seen->keys[h - 1];
+		if (!seen->is_holder[h - 1])
+			continue;
+		has_holder = true;
+		state.holder = (uint8_t)(h - 1);
+	}
+	if (state.type == NVME_RESERVATION_WRITE_EXCLUSIVE_ALL ||
+	    state.type == NVME_RESERVATION_EXCLUSIVE_ACCESS_ALL)
+		state.holder = 0;
+	if (has_holder != (state.type != NVME_RESERVATION_NONE) || !seen_matches(&state, seen))
+		return false;
+	*ret_state = state;
+	return true;
+}
+
+/* Nothing was known; now all but what outlives the target. Return: false if that cannot be. */
+static bool list_restart(struct reservation_check *check, const struct reservation_seen *seen)
+{
+	struct possibility possibility = {.acted = 0};
+
+	if (!state_of_report(seen, &possibility.state))
+		return false;
+	check->is_lost = false;
+	check->count = 0;
+	possibility_add(check, &possibility);
+	possibility.state.is_persistent = check->options.is_kept;
+	possibility_add(check, &possibility);
 	return true;
 }
 
@@ -351,6 +406,7 @@ void reservation_ask_done(struct reservation_check *check, const struct reservat
 {
 	struct slot *slot = &check->slots[ask->slot];
 	struct slot answered = *slot;
+	bool is_possible;
 
 	ASSERT(slot->state == SLOT_ASKED && slot->host == ask->host);
 	ASSERT((seen != NULL) ==
@@ -364,7 +420,11 @@ void reservation_ask_done(struct reservation_check *check, const struct reservat
 		list_changed(check, now_ns);
 		return;
 	}
-	if (!check->is_lost && !list_strike(check, ask->slot, answer, seen)) {
+	if (check->is_lost)
+		is_possible = seen == NULL || !answered.is_alone || list_restart(check, seen);
+	else
+		is_possible = list_strike(check, ask->slot, answer, seen);
+	if (!is_possible) {
 		complain(check,
 			 seen != NULL ? "a reservation report that cannot be"
 				      : "an answer to a reservation command that cannot be",

@@ -106,7 +106,7 @@ void reservation_io_done(struct reservation_check *check, struct reservation_io 
 /** What was found, NULL while all is well. */
 const char *reservation_check_error(const struct reservation_check *check);
 /** In how many states may the reservation be? 1: it is known; 0: they were too many to follow, and
- * nothing is checked any more. */
+ * nothing is checked until a report that no other command was beside. */
 uint32_t reservation_state_count(const struct reservation_check *check);
 
 #endif

@@ -341,12 +341,7 @@ static void an_answer_over_another_path_settles_nothing(void **state)
 
 static void a_report_must_show_a_state_that_may_be(void **state)
 {
-	struct reservation_seen seen = {
-		.generation = 2,
-		.type = NVME_RESERVATION_WRITE_EXCLUSIVE,
-		.is_holder = {true},
-		.keys = {KEY(0), KEY(1)},
-	};
+	struct reservation_seen seen = reserved_seen;
 
 	(void)state;
 	reserve(NVME_RESERVATION_WRITE_EXCLUSIVE);
@@ -359,14 +354,10 @@ static void a_report_must_show_a_state_that_may_be(void **state)
 
 static void a_report_of_another_type_or_holder_is_seen(void **state)
 {
-	struct reservation_seen seen = {
-		.generation = 2,
-		.type = NVME_RESERVATION_EXCLUSIVE_ACCESS,
-		.is_holder = {true},
-		.keys = {KEY(0), KEY(1)},
-	};
+	struct reservation_seen seen = reserved_seen;
 
 	(void)state;
+	seen.type = NVME_RESERVATION_EXCLUSIVE_ACCESS;
 	reserve(NVME_RESERVATION_WRITE_EXCLUSIVE);
 	report(2, &seen);
 	assert_non_null(reservation_check_error(check));
@@ -432,6 +423,110 @@ static void nobody_keeps_what_cannot_be_kept(void **state)
 	ask(0, request, RESERVATION_INVALID);
 	assert_null(reservation_check_error(check));
 	ask(0, request, RESERVATION_GRANTED);
+	assert_non_null(reservation_check_error(check));
+}
+
+/* ---- too many states ---- */
+
+static struct reservation_ask path_ask_begin(uint32_t host, uint32_t path,
+					     struct nvme_reservation request)
+{
+	struct reservation_ask asked = {.host = host, .path = path, .request = request};
+
+	reservation_ask_begin(check, &asked, ++now_ns);
+	return asked;
+}
+
+#define PATHS 3
+
+/* One command less than the check can hold has lost its answer: which have acted, which was last?
+ */
+static void get_lost(void)
+{
+	for (uint32_t lost = 0; lost < RESERVATION_COMMANDS_MAX - 1; lost++) {
+		uint32_t host = lost / PATHS;
+		uint32_t path = lost % PATHS;
+		struct nvme_reservation request = {
+			.opcode = NVME_RESERVATION_REGISTER,
+			.action = NVME_RESERVATION_REPLACE_KEY,
+			.is_ignoring_key = true,
+			.other_key = KEY(host) + 10 * path,
+		};
+		struct reservation_ask asked = path_ask_begin(host, path, request);
+
+		ask_end(&asked, RESERVATION_UNKNOWN);
+	}
+	assert_int_equal(reservation_state_count(check), 0);
+	assert_null(reservation_check_error(check));
+}
+
+/* Every host is answered on each path, so no lost command acts any more. */
+static void settle_all(void)
+{
+	for (uint32_t lost = 0; lost < RESERVATION_COMMANDS_MAX - 1; lost++) {
+		struct reservation_ask asked = path_ask_begin(
+			lost / PATHS, lost % PATHS,
+			(struct nvme_reservation){.opcode = NVME_RESERVATION_REPORT});
+
+		reservation_ask_done(check, &asked, RESERVATION_GRANTED, &reserved_seen, ++now_ns);
+		assert_int_equal(reservation_state_count(check), 0);
+	}
+}
+
+static void a_report_that_was_alone_ends_ignorance(void **state)
+{
+	(void)state;
+	get_lost();
+	settle_all();
+	report(2, &reserved_seen);
+	assert_null(reservation_check_error(check));
+	assert_int_equal(reservation_state_count(check), 1);
+	assert_true(io_is_fine(0, true, RESERVATION_IO_DONE));
+	assert_true(io_is_fine(1, true, RESERVATION_IO_REFUSED));
+	assert_false(io_is_fine(1, true, RESERVATION_IO_DONE));
+}
+
+static void a_report_does_not_tell_what_outlives_the_target(void **state)
+{
+	(void)state;
+	get_lost();
+	settle_all();
+	report(2, &reserved_seen);
+	assert_int_equal(reservation_state_count(check), 2);
+	reservation_target_gone(check, ++now_ns);
+	assert_true(io_is_fine(1, true, RESERVATION_IO_DONE));
+	assert_true(io_is_fine(1, true, RESERVATION_IO_REFUSED));
+}
+
+static void a_report_beside_a_command_or_the_targets_end_does_not_end_ignorance(void **state)
+{
+	const struct nvme_reservation to_report = {.opcode = NVME_RESERVATION_REPORT};
+	struct reservation_ask asked;
+
+	(void)state;
+	get_lost();
+	settle_all();
+	asked = ask_begin(2, to_report);
+	ask(0, to_release(0, NVME_RESERVATION_WRITE_EXCLUSIVE), RESERVATION_GRANTED);
+	reservation_ask_done(check, &asked, RESERVATION_GRANTED, &reserved_seen, ++now_ns);
+	assert_int_equal(reservation_state_count(check), 0);
+	asked = ask_begin(2, to_report);
+	reservation_target_gone(check, ++now_ns);
+	reservation_ask_done(check, &asked, RESERVATION_GRANTED, &reserved_seen, ++now_ns);
+	assert_int_equal(reservation_state_count(check), 0);
+	assert_null(reservation_check_error(check));
+}
+
+static void a_report_that_fits_no_state_is_seen_in_ignorance_too(void **state)
+{
+	struct reservation_seen seen = reserved_seen;
+
+	(void)state;
+	get_lost();
+	settle_all();
+	seen.is_holder[0] = false; /* held, and by nobody */
+	seen.keys[0] = 0;
+	report(2, &seen);
 	assert_non_null(reservation_check_error(check));
 }
 
@@ -587,6 +682,10 @@ int main(void)
 		CASE(with_its_target_goes_what_is_not_kept),
 		CASE_KEPT(what_is_kept_outlives_its_target),
 		CASE(nobody_keeps_what_cannot_be_kept),
+		CASE(a_report_that_was_alone_ends_ignorance),
+		CASE_KEPT(a_report_does_not_tell_what_outlives_the_target),
+		CASE(a_report_beside_a_command_or_the_targets_end_does_not_end_ignorance),
+		CASE(a_report_that_fits_no_state_is_seen_in_ignorance_too),
 		CASE(the_history_hears_who_is_denied_and_since_when),
 		CASE(hosts_are_known_by_their_identifier),
 		CASE(the_rules_here_and_those_of_the_target_agree),

@@ -359,11 +359,6 @@ void workload_destroy(struct workload *workload)
 	free(workload);
 }
 
-struct history *workload_history(struct workload *workload)
-{
-	return workload->options.history;
-}
-
 void workload_set_path(struct workload *workload, uint32_t path, struct bdev_channel *channel)
 {
 	ASSERT(path < WORKLOAD_PATHS_MAX);

@@ -33,7 +33,6 @@ struct workload_options {
 
 struct workload *workload_create(const struct workload_options *options);
 void workload_destroy(struct workload *workload);
-struct history *workload_history(struct workload *workload);
 
 /** Begins, or begins again after a crash. Context: the process of @channel. */
 void workload_start(struct workload *workload, struct bdev_channel *channel);

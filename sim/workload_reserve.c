@@ -184,8 +184,11 @@ static void report_take(struct reserver *reserver, struct reservation_seen *ret_
 	const struct initiator_reservation *command = &reserver->command;
 	uint32_t self = reserver->workload->options.host;
 
-	*ret_seen = (struct reservation_seen){.generation = command->generation,
-					      .type = (uint8_t)command->type};
+	*ret_seen = (struct reservation_seen){
+		.generation = command->generation,
+		.type = (uint8_t)command->type,
+		.has_strangers = command->registrant_count > INITIATOR_REGISTRANTS_MAX,
+	};
 	for (uint32_t i = 0; i < command->registrant_count && i < INITIATOR_REGISTRANTS_MAX; i++) {
 		const struct initiator_registrant *registrant = &command->registrants[i];
 		uint32_t host = reservation_host_of(reserver->workload->options.reservations,

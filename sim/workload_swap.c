@@ -137,6 +137,10 @@ static bool history_judge(struct swapper *swapper, enum pair_outcome outcome,
 	} else if (!history_write_refused(history, &swapper->write_io, now_ns)) {
 		snprintf(ret_error, HISTORY_ERROR_BYTES, "nothing was swapped, and a read saw it");
 		is_right = false;
+	} else if (swapper->write.status == IO_OK) {
+		snprintf(ret_error, HISTORY_ERROR_BYTES,
+			 "its comparison failed, and its write was answered OK");
+		is_right = false;
 	}
 	return is_right;
 }

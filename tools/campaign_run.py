@@ -5,6 +5,7 @@ import collections
 import os
 import re
 import resource
+import signal
 import subprocess
 
 # Freed memory is filled, so that whoever still reads it reads nonsense.
@@ -22,7 +23,12 @@ def word_of(out):
     if sanitized:
         return f"sanitizer: {sanitized.group(1) or sanitized.group(2)}"
     failed = re.search(r"^FAILED seed \d+: (.*)$", out, flags=re.M)
-    return failed.group(1) if failed else "?"
+    return failed.group(1) if failed else None
+
+
+def how(code):
+    """A crash is not of one class with a script that was refused, nor with a run cut short."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def class_of(word):
@@ -43,5 +49,6 @@ def run(program, arguments, cpu_seconds):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     failed = re.search(r"^FAILED seed (\d+)", out, flags=re.M)
-    return Ended(process.returncode, int(failed.group(1)) if failed else None, word_of(out),
+    word = word_of(out) or how(process.returncode)
+    return Ended(process.returncode, int(failed.group(1)) if failed else None, word,
                  usage.ru_utime + usage.ru_stime, out)
