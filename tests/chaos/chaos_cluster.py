@@ -157,8 +157,10 @@ class Cluster:
                                                            uri=self.children[index]))
 
     def kill(self, index):
-        self.engines[index].kill(signal.SIGKILL)
+        status = self.engines[index].kill(signal.SIGKILL)
         self.tell(f"{self.engines[index].name} killed")
+        if status != -signal.SIGKILL:
+            raise Failure(f"{self.engines[index].name} died by itself ({status})")
 
     def stop_engine(self, index):
         engine = self.engines[index]
@@ -310,9 +312,8 @@ class Cluster:
             for line in engine.text().splitlines():
                 if BAD_LINES.search(line):
                     raise Failure(f"{engine.name} says: {line}")
-        for folder in (self.folder, *(machine.folder for machine in self.lab.machines)):
-            for core in folder.rglob("core*"):
-                raise Failure(f"a core file: {core}")
+        for core in self.folder.rglob("core*"):
+            raise Failure(f"a core file: {core}")
 
     def check_copies(self):
         """After the orderly end of all engines."""

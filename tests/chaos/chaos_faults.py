@@ -205,9 +205,7 @@ def disk_shrunk(r):
     r.cluster.disks[victim].mend()
 
 
-@kind(disks="loop")
-def copy_disk_gone(r):
-    victim = r.draw.choice(COPIES)
+def disk_gone(r, victim):
     r.cluster.disks[victim].vanish()
     left_by_io_failure(r, victim)
     r.host_goes_on()
@@ -216,12 +214,13 @@ def copy_disk_gone(r):
 
 
 @kind(disks="loop")
+def copy_disk_gone(r):
+    disk_gone(r, r.draw.choice(COPIES))
+
+
+@kind(disks="loop")
 def local_disk_gone(r):
-    r.cluster.disks[VOLUME].vanish()
-    left_by_io_failure(r, VOLUME)
-    r.host_goes_on()
-    r.cluster.disks[VOLUME].mend()
-    r.cluster.remake_device(VOLUME)
+    disk_gone(r, VOLUME)
 
 
 @kind(disks="loop", env=PATIENT, is_possible=LoopDisk.can_be_slow)
@@ -255,22 +254,23 @@ def copy_cut_off_for_a_moment(r):
     r.nothing_was_lost()
 
 
+def lost_while(r, victim, harm):
+    harm(True)
+    r.cluster.wait_lost(victim)
+    r.host_goes_on()
+    harm(False)
+
+
 @kind()
 def copy_cut_off(r):
     victim = r.draw.choice(COPIES)
-    r.lab.nodes[victim].cut(True)
-    r.cluster.wait_lost(victim)
-    r.host_goes_on()
-    r.lab.nodes[victim].cut(False)
+    lost_while(r, victim, r.lab.nodes[victim].cut)
 
 
 @kind()
 def copy_unplugged(r):
     victim = r.draw.choice(COPIES)
-    r.lab.nodes[victim].unplug(True)
-    r.cluster.wait_lost(victim)
-    r.host_goes_on()
-    r.lab.nodes[victim].unplug(False)
+    lost_while(r, victim, r.lab.nodes[victim].unplug)
 
 
 @kind()

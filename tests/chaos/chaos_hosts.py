@@ -41,7 +41,7 @@ class LoadHost:
         (folder / "load.command").write_text(" ".join(command) + "\n")
         with open(folder / "load.json", "w", encoding="utf-8") as out, \
                 open(folder / "load.log", "w", encoding="utf-8") as log:
-            self.process = self.machine.popen(command, stdout=out, stderr=log)
+            self.process = self.machine.popen(command, stdout=out, stderr=log, cwd=folder)
         self.wait_progress()
 
     def cut(self, is_cut):

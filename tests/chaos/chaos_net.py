@@ -45,7 +45,7 @@ class Machine(Network):
         self._ip("link", "set", "eth0", "up")
 
     def command(self, cmd):
-        """Whoever crashes in here leaves a core file in its folder."""
+        """Whoever crashes in here leaves a core file in the folder that it runs in."""
         words = super().command(cmd)
         place = words.index("--") + 1
         return [*words[:place], "prlimit", "--core=unlimited", "--", *words[place:]]

@@ -13,7 +13,7 @@ import time
 import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BUILD = pathlib.Path(os.environ.get("MAYASTOR_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("MAYASTOR_BUILD", ROOT / "build")).resolve()
 sys.path.insert(0, str(ROOT / "tests" / "rpc"))
 
 from stubs import load  # noqa: E402
@@ -81,11 +81,12 @@ class Engine:
         self.host.GetMayastorInfo(pb.empty.Empty(), wait_for_ready=True, timeout=20)
 
     def start_in(self, network):
-        """In a network namespace of guest.Network: calls go through a relay from here to there."""
+        """In a network namespace of guest.Network: calls go through a relay from here to there.
+        It runs in its folder, so a core file stands beside its log."""
         self.network = network
         self.log = open(self.folder / "log", "ab")
         self.process = network.popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
-                                     stderr=self.log, env=self.env)
+                                     stderr=self.log, env=self.env, cwd=self.folder)
         self.relay = Relay(lambda: network.connect(self.address, self.grpc_port))
         self.connect(f"127.0.0.1:{self.relay.port}")
         return self
