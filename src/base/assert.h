@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* assert.h - programmer errors stop the process; odd and rare things are counted.
+/* assert.h - programmer errors stop the process; base/reached.h counts odd and rare things.
  *
  * ASSERT stays on in production: a process that has lost its invariants must not touch data.
  * Nothing that comes from the wire, a disk, an RPC or a configuration is ever asserted.
@@ -8,9 +8,6 @@
 #define BASE_ASSERT_H
 
 #include "base/reached.h"
-
-#include <stdatomic.h>
-#include <stdint.h>
 
 #define STATIC_ASSERT(condition) _Static_assert(condition, #condition)
 

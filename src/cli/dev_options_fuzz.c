@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dev_options_fuzz.c - any words behind `mayastor dev`, one a line. */
 #include "base/assert.h"
+#include "base/test_words.h"
 #include "cli/dev_options.h"
 
 #include <string.h>
 
 #define TEXT_BYTES 1024
-#define WORDS_MAX  32
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
@@ -26,22 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
 	static FILE *nowhere;
 	char text[TEXT_BYTES] = {0}, first[] = "dev";
-	char *words[WORDS_MAX + 2] = {first};
+	char *words[TEST_WORDS_MAX + 2] = {first};
 	struct dev_options options;
-	int count = 1;
+	int count;
 
 	if (nowhere == NULL)
 		nowhere = fopen("/dev/null", "w");
 	ASSERT(nowhere != NULL);
 	memcpy(text, bytes, size_bytes < sizeof(text) ? size_bytes : sizeof(text) - 1);
-	for (size_t at = 0; at < sizeof(text) && text[at] != '\0' && count <= WORDS_MAX;) {
-		size_t length = strcspn(text + at, "\n");
-
-		words[count++] = text + at;
-		at += length;
-		if (text[at] == '\n')
-			text[at++] = '\0';
-	}
+	count = test_words_split(text, words);
 	if (dev_options_parse(count, words, &options, nowhere, nowhere) == DEV_PARSE_RUN)
 		options_check(&options);
 	return 0;

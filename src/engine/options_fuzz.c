@@ -3,6 +3,7 @@
 #include "engine/options.h"
 
 #include "base/assert.h"
+#include "base/test_words.h"
 #include "engine/interface_choice.h"
 #include "os/os.h"
 
@@ -10,7 +11,6 @@
 #include <string.h>
 
 #define TEXT_BYTES 2048
-#define WORDS_MAX  32
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
@@ -49,9 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 	static struct os *os;
 	static FILE *nowhere;
 	char text[TEXT_BYTES] = {0}, first[] = "io-engine";
-	char *words[WORDS_MAX + 2] = {first};
+	char *words[TEST_WORDS_MAX + 2] = {first};
 	struct engine_options options;
-	int count = 1;
+	int count;
 
 	if (os == NULL) {
 		ASSERT(os_open(&os) == 0);
@@ -61,12 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 	}
 	memcpy(text, bytes, size_bytes < sizeof(text) ? size_bytes : sizeof(text) - 1);
 	interface_check(text);
-	for (char *at = text; *at != '\0' && count <= WORDS_MAX;) {
-		words[count++] = at;
-		at += strcspn(at, "\n");
-		if (*at == '\n')
-			*at++ = '\0';
-	}
+	count = test_words_split(text, words);
 	if (options_parse(os, count, words, &options, nowhere) == OPTIONS_RUN)
 		options_check(&options);
 	return 0;

@@ -247,14 +247,13 @@ static enum place asked; /* by the last command, PLACE_COUNT: something else */
 static bool is_done;	 /* the row took effect at least once */
 static bool is_inside;
 
-static enum place place_of_fabrics(const struct nvme_sqe *sqe, uint16_t qid)
+static enum place place_of_fabrics(const struct nvme_sqe *sqe)
 {
 	const struct nvmf_command *command = (const struct nvmf_command *)sqe;
 	struct nvmf_property_access access;
 
 	if (command->type == NVMF_CONNECT)
-		return PLACE_COUNT;
-	(void)qid;
+		return CONNECT;
 	if (nvmf_property_decode(sqe, &access) != NVME_STATUS_SUCCESS)
 		return PLACE_COUNT;
 	switch (access.offset) {
@@ -297,14 +296,10 @@ static bool note_hook(struct fake_connection *connection, const struct nvme_sqe 
 {
 	(void)data;
 	(void)data_bytes;
-	if (sqe->opcode == NVMF_OPCODE) {
-		const struct nvmf_command *command = (const struct nvmf_command *)sqe;
-
-		asked = command->type == NVMF_CONNECT ? CONNECT
-						      : place_of_fabrics(sqe, connection->qid);
-	} else {
+	if (sqe->opcode == NVMF_OPCODE)
+		asked = place_of_fabrics(sqe);
+	else
 		asked = connection->qid == 0 ? place_of_admin(sqe) : PLACE_COUNT;
-	}
 	return false;
 }
 
@@ -419,23 +414,10 @@ static void field_is_refused_or_bounded(void **state)
 	bystander_await(verified + 1);
 }
 
-static int start(void **state)
-{
-	(void)state;
-	(void)victim_open;
-	return bystander_start();
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return bystander_end();
-}
-
 int main(int argc, char **argv)
 {
 	static struct catalogue catalogue;
 
 	CATALOGUE_ADD_ROWS(&catalogue, rows, field_is_refused_or_bounded);
-	return catalogue_main(&catalogue, argc, argv, start, end);
+	return catalogue_main(&catalogue, argc, argv, bystander_start, bystander_end);
 }

@@ -208,9 +208,9 @@ struct queue_slot *queue_slot_find(struct initiator_queue *queue, uint16_t cid);
 void queue_slot_answer(struct initiator_queue *queue, struct queue_slot *slot);
 /** The sender is through with @slot: an answered one is finished. */
 void queue_slot_sent(struct initiator_queue *queue, struct queue_slot *slot);
-/** The connection is gone: all slots become free. */
 /** Only a planted bug lets go of a command whose connection lives. False: not possible now. */
 bool queue_slot_forget(struct initiator_queue *queue, struct queue_slot *slot);
+/** The connection is gone: all slots become free. */
 void queue_slots_drain(struct initiator_queue *queue);
 /** Answers waiting commands whose time is over, or all. */
 void queue_waiting_expire(struct initiator_queue *queue, uint64_t now_ns);

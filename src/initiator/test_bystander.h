@@ -97,12 +97,14 @@ static inline uint32_t fds_count(void)
 	return count;
 }
 
-static inline int bystander_start(void)
+/* Before all tests of a program. */
+static inline int bystander_start(void **state)
 {
-	void *state;
+	void *bench;
 
-	assert_int_equal(bench_setup(&state), 0);
-	bystander.bench = state;
+	(void)state;
+	assert_int_equal(bench_setup(&bench), 0);
+	bystander.bench = bench;
 	bench_open(bystander.bench, "");
 	bystander_submit();
 	bystander_await(1);
@@ -110,14 +112,16 @@ static inline int bystander_start(void)
 	return 0;
 }
 
-static inline int bystander_end(void)
+/* Behind all of them. */
+static inline int bystander_end(void **state)
 {
-	void *state = bystander.bench;
+	void *bench = bystander.bench;
 
+	(void)state;
 	assert_int_equal(fds_count(), bystander.fd_count);
 	while (bystander.io.op.pending > 0)
 		reactor_turn(bystander.bench->reactor, true);
-	return bench_teardown(&state);
+	return bench_teardown(&bench);
 }
 
 /* A fresh victim; @digests: 1 header, 2 data. I/O waits for a reconnect. */

@@ -415,6 +415,27 @@ static void close_ends_a_send_in_flight_first(void **state)
 	assert_int_equal(fixture->loop.ring->receive.held_count, 0);
 }
 
+/* What a close leaves to the peer: all that was sent, and an orderly end. An abort must not. */
+static void abort_is_told_as_an_error(void **state)
+{
+	struct fixture *fixture = *state;
+	struct end client, server;
+	struct test_op closer;
+
+	listen_on(fixture, "127.0.0.1");
+	pair_make(fixture, &client, &server);
+	send_begin(&client, fixture->pattern, 1000);
+	test_loop_until(&fixture->loop, send_is_done(&client));
+	test_op_init(&closer, &fixture->loop);
+	op_wait(&closer.op);
+	os_socket_abort(client.socket, &closer.op);
+	test_loop_until(&fixture->loop, closer.op.pending == 0);
+	op_unwake(&client.reader.op);
+	test_loop_until(&fixture->loop, receive_some(&server, LARGE_BYTES) != 0);
+	assert_int_equal(receive_some(&server, LARGE_BYTES), -ECONNRESET);
+	end_close(fixture, &server);
+}
+
 static void reader_is_not_woken_after_close(void **state)
 {
 	struct fixture *fixture = *state;
@@ -800,6 +821,7 @@ static int kind_run(const enum ring_kind *kind)
 		T(orderly_end_is_told_after_the_last_byte),
 		T(reset_is_told_as_an_error),
 		T(close_ends_a_send_in_flight_first),
+		T(abort_is_told_as_an_error),
 		T(reader_is_not_woken_after_close),
 		T(connect_tells_why_not),
 		T(connect_can_be_cancelled),
