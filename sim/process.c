@@ -228,6 +228,11 @@ const char *os_environment(struct os *os, const char *name)
 	return NULL;
 }
 
+void os_thread_yield(struct os *os)
+{
+	(void)os; /* one at a time has the word here, until it returns */
+}
+
 uint32_t os_core_count(struct os *os)
 {
 	(void)os;

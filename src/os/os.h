@@ -49,6 +49,8 @@ uint32_t os_core_count(struct os *os);
  */
 int os_thread_start(struct os *os, int core, void (*main)(void *argument), void *argument,
 		    struct os_thread **ret_thread) __attribute__((warn_unused_result));
+/** Lets whoever else waits for this core have it first. Context: any thread. */
+void os_thread_yield(struct os *os);
 /** Waits for its end and frees it. */
 void os_thread_join(struct os_thread *thread);
 

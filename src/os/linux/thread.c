@@ -70,6 +70,12 @@ fail_thread:
 	return -rc;
 }
 
+void os_thread_yield(struct os *os)
+{
+	(void)os;
+	(void)sched_yield();
+}
+
 void os_thread_join(struct os_thread *thread)
 {
 	int rc;
