@@ -3,6 +3,7 @@
 #ifndef BASE_LE_H
 #define BASE_LE_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -17,43 +18,56 @@ struct le64 {
 	uint8_t bytes[8];
 };
 
+/* One load or store each on a little-endian machine, which byte by byte is not always made of. */
+
 static inline uint16_t le16_load(struct le16 field)
 {
-	return (uint16_t)(field.bytes[0] | field.bytes[1] << 8);
+	uint16_t value;
+
+	memcpy(&value, field.bytes, sizeof(value));
+	return le16toh(value);
 }
 
 static inline uint32_t le32_load(struct le32 field)
 {
-	return (uint32_t)field.bytes[0] | (uint32_t)field.bytes[1] << 8 |
-	       (uint32_t)field.bytes[2] << 16 | (uint32_t)field.bytes[3] << 24;
+	uint32_t value;
+
+	memcpy(&value, field.bytes, sizeof(value));
+	return le32toh(value);
 }
 
 static inline uint64_t le64_load(struct le64 field)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | field.bytes[i];
-	return value;
+	memcpy(&value, field.bytes, sizeof(value));
+	return le64toh(value);
 }
 
 static inline struct le16 le16_store(uint16_t value)
 {
-	return (struct le16){{(uint8_t)value, (uint8_t)(value >> 8)}};
+	struct le16 field;
+
+	value = htole16(value);
+	memcpy(field.bytes, &value, sizeof(value));
+	return field;
 }
 
 static inline struct le32 le32_store(uint32_t value)
 {
-	return (struct le32){{(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
-			      (uint8_t)(value >> 24)}};
+	struct le32 field;
+
+	value = htole32(value);
+	memcpy(field.bytes, &value, sizeof(value));
+	return field;
 }
 
 static inline struct le64 le64_store(uint64_t value)
 {
 	struct le64 field;
 
-	for (int i = 0; i < 8; i++)
-		field.bytes[i] = (uint8_t)(value >> (8 * i));
+	value = htole64(value);
+	memcpy(field.bytes, &value, sizeof(value));
 	return field;
 }
 

@@ -21,7 +21,9 @@
 #include "reactor/reactor_call.h"
 
 #define SEND_IOV_COUNT	 128 /* of one batch */
-#define SEND_BYTES_MAX	 (256 * 1024)
+/* What goes on the wire at once, when PDUs are small: two of TCP's largest segments (64 KiB) and
+ * never a third, short one, that would have to wait for a timer where TCP paces. */
+#define SEND_BYTES_MAX	 (116 * 1024)
 #define TIMEOUT_NEVER_MS UINT32_MAX
 
 enum receive_step {

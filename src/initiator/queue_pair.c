@@ -210,6 +210,8 @@ static void queue_associate(struct initiator_queue *queue)
 		.queue_entries = PLANTED(QUEUE_DEPTH_EXCEEDED) && !queue->is_admin
 					 ? 3
 					 : queue->parameters.depth + 1,
+		/* Nobody here looks at SQHD; without it a read needs no response capsule. */
+		.is_without_flow_control = true,
 		.is_sole = queue->is_admin && shared->options->is_sole,
 		.kato_ms = queue->is_admin ? shared->options->kato_ms : 0,
 		.cntlid = queue->parameters.cntlid,

@@ -84,17 +84,16 @@ static bool slot_is_complete(const struct initiator_queue *queue, const struct q
 	return true;
 }
 
-static void slot_respond(struct initiator_queue *queue, struct queue_slot *slot,
-			 const struct nvme_cqe *cqe)
+/* What the controller said is in slot->cqe. */
+static void slot_respond(struct initiator_queue *queue, struct queue_slot *slot)
 {
 	ASSERT(queue->error == 0);
 	ASSERT(slot->is_capsule_begun && queue->receive.slot == NULL);
-	if (nvme_status_decode(cqe->status).status == NVME_STATUS_SUCCESS &&
+	if (nvme_status_decode(slot->cqe.status).status == NVME_STATUS_SUCCESS &&
 	    !slot_is_complete(queue, slot)) {
 		fail_protocol(queue, NVME_TCP_FES_SEQUENCE, 0);
 		return;
 	}
-	slot->cqe = *cqe;
 	queue_slot_answer(queue, slot);
 }
 
@@ -109,7 +108,8 @@ static void response_handle(struct initiator_queue *queue)
 		fail_protocol(queue, NVME_TCP_FES_INVALID_HEADER, CQE_CID_OFFSET);
 		return;
 	}
-	slot_respond(queue, slot, &cqe);
+	slot->cqe = cqe;
+	slot_respond(queue, slot);
 }
 
 static void r2t_handle(struct initiator_queue *queue)
@@ -195,9 +195,8 @@ static void data_end(struct initiator_queue *queue)
 	ASSERT(receive->left_bytes == 0);
 	ASSERT(queue_slot_find(queue, slot->cid) == slot);
 	if (receive->header.is_success) {
-		struct nvme_cqe cqe = {.cid = le16_store(slot->cid)};
-
-		slot_respond(queue, slot, &cqe);
+		slot->cqe = (struct nvme_cqe){.cid = le16_store(slot->cid)};
+		slot_respond(queue, slot);
 	}
 }
 
@@ -310,7 +309,13 @@ static size_t head_collect(struct queue_receive *receive, struct iovec bytes, ui
 
 	ASSERT(wanted_bytes <= sizeof(receive->head) && wanted_bytes >= receive->head_bytes);
 	ASSERT(bytes.iov_len > 0);
-	memcpy(receive->head + receive->head_bytes, bytes.iov_base, taken_bytes);
+	if (taken_bytes == 16) /* the rest of most headers: a length that the compiler knows */
+		memcpy(receive->head + receive->head_bytes, bytes.iov_base, 16);
+	else if (taken_bytes == sizeof(struct nvme_tcp_common))
+		memcpy(receive->head + receive->head_bytes, bytes.iov_base,
+		       sizeof(struct nvme_tcp_common));
+	else
+		memcpy(receive->head + receive->head_bytes, bytes.iov_base, taken_bytes);
 	receive->head_bytes += (uint32_t)taken_bytes;
 	ASSERT(receive->head_bytes <= wanted_bytes);
 	*ret_is_whole = receive->head_bytes == wanted_bytes;
@@ -434,6 +439,23 @@ static size_t receive_piece(struct initiator_queue *queue, struct iovec bytes)
 	return used_bytes;
 }
 
+/* All pieces that lie in one buffer. Return: bytes used; fewer when the queue fails. */
+static size_t receive_pieces(struct initiator_queue *queue, const uint8_t *bytes, size_t size_bytes)
+{
+	size_t used_bytes = 0;
+
+	while (used_bytes < size_bytes && queue->error == 0 && queue->socket != NULL) {
+		struct iovec rest = {(void *)(uintptr_t)(bytes + used_bytes),
+				     size_bytes - used_bytes};
+		size_t piece_bytes = receive_piece(queue, rest);
+
+		ASSERT(piece_bytes > 0); /* else the loop had no end */
+		used_bytes += piece_bytes;
+	}
+	ASSERT(used_bytes <= size_bytes);
+	return used_bytes;
+}
+
 static void receive_run(struct op *op)
 {
 	struct initiator_queue *queue = container_of(op, struct initiator_queue, receive.op);
@@ -452,9 +474,7 @@ static void receive_run(struct op *op)
 		}
 		if ((size_t)size_bytes > budget_bytes)
 			size_bytes = (ssize_t)budget_bytes;
-		used_bytes = receive_piece(
-			queue, (struct iovec){(void *)(uintptr_t)bytes, (size_t)size_bytes});
-		ASSERT(used_bytes > 0); /* else the loop had no end */
+		used_bytes = receive_pieces(queue, bytes, (size_t)size_bytes);
 		ASSERT(used_bytes <= budget_bytes);
 		budget_bytes -= used_bytes;
 		if (queue->socket != NULL)

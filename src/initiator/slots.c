@@ -293,7 +293,8 @@ struct queue_slot *queue_slot_find(struct initiator_queue *queue, uint16_t cid)
 	slot = &queue->slots[index];
 	if (slot->state != SLOT_ACTIVE || slot->cid != cid)
 		return NULL;
-	slot_check(queue, slot);
+	ASSERT(slot->command != NULL);
+	ASSERT_SLOW((slot_check(queue, slot), true));
 	return slot;
 }
 
@@ -404,7 +405,7 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	index = queue->free_slots[--queue->free_count];
 	slot = &queue->slots[index];
 	ASSERT(slot->state == SLOT_FREE && list_is_empty(&slot->link));
-	slot_check(queue, slot);
+	ASSERT_SLOW((slot_check(queue, slot), true));
 	slot->state = SLOT_ACTIVE;
 	slot->command = command;
 	slot->received_bytes = 0;
@@ -425,7 +426,7 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	pdu = (struct nvme_tcp_capsule_command *)slot->head;
 	nvme_tcp_command_encode(pdu, &queue->send.frame, &sqe,
 				slot->is_in_capsule ? slot->data_bytes : 0);
-	slot_check(queue, slot);
+	ASSERT_SLOW((slot_check(queue, slot), true));
 	ASSERT(queue->timed_count <= queue->slot_count - queue->free_count);
 	send_slot(queue, slot);
 	ASSERT(!list_is_empty(&slot->link));

@@ -27,13 +27,6 @@
 STATIC_ASSERT(TARGET_QUEUE_DEPTH_MAX + COMMAND_SLOTS_SPARE + 1 <= TAG_INDEX_MASK);
 STATIC_ASSERT(LARGE_BUFFER_BYTES >= IO_BYTES_MAX + BLOCK_BYTES_MAX);
 
-bool command_is_cancelled(const struct command *command)
-{
-	ASSERT(command->connection != NULL);
-	ASSERT(command->step <= COMMAND_FREE);
-	return command->is_aborted || connection_is_ending(command->connection);
-}
-
 void command_fail(struct command *command, uint16_t status)
 {
 	ASSERT(command->connection != NULL);
@@ -418,7 +411,10 @@ static void command_answer(struct command *command)
 
 	ASSERT(!command->is_answered);
 	ASSERT(connection->unanswered_count > 0);
-	ASSERT(!command->is_inflight && !command->is_locked);
+	/* One by one: both at a time would be loaded together, behind two stores of a byte each,
+	 * and wait until all stores before them (the data!) have left the core. */
+	ASSERT(!command->is_inflight);
+	ASSERT(!command->is_locked);
 	ASSERT(!command->is_awaiting_data);
 	if (command->status.status != NVME_STATUS_SUCCESS && connection->controller != NULL) {
 		if (connection->qid != 0)
@@ -468,7 +464,7 @@ static void command_free(struct command *command)
 	command->buffer = NULL;
 	command->data = NULL;
 	command_uncharge(command);
-	list_remove(&command->busy_link);
+	command->is_busy = false;
 	connection->busy_count--;
 	/* The slot of Connect served its purpose once there are others. */
 	if (command != &connection->first || connection->slots == NULL)
@@ -669,16 +665,19 @@ void command_start(struct command *command, uint32_t capsule_bytes)
 	uint16_t status;
 
 	ASSERT(!command->is_parked && !command->is_hashed && !command->is_inflight);
+	ASSERT(!command->is_busy);
 	ASSERT(command->buffer == NULL);
 	command_reset(command);
 	command->cid = le16_load(command->sqe.cid);
 	command->generation++;
 	command->transfer_tag = (uint16_t)(command->index | command->generation << TAG_INDEX_BITS);
-	list_push_back(&connection->busy, &command->busy_link);
+	command->is_busy = true;
 	connection->busy_count++;
 	connection->unanswered_count++;
 	if (connection->sq_size > 0)
-		connection->sq_head = (uint16_t)((connection->sq_head + 1) % connection->sq_size);
+		connection->sq_head = connection->sq_head + 1u == connection->sq_size
+					      ? 0
+					      : connection->sq_head + 1u;
 	if (command_find(connection, command->cid) != NULL) {
 		COUNT_IF(true, "target_command_id_in_use");
 		status = NVME_STATUS_COMMAND_ID_CONFLICT;
@@ -713,8 +712,23 @@ void command_slot_init(struct command *command, struct connection *connection, u
 	command->index = index;
 	op_init(&command->op, reactor_ready(connection->reactor), command_run);
 	list_init(&command->link);
-	list_init(&command->busy_link);
-	list_init(&command->flight_link);
 	list_init(&command->request.link);
 	list_init(&command->answer.link);
+}
+
+struct command *connection_busy_next(struct connection *connection, const struct command *previous)
+{
+	uint32_t index = previous == NULL ? 0 : previous->index + 1u;
+
+	ASSERT(previous == NULL || previous->connection == connection);
+	if (connection->busy_count == 0)
+		return NULL;
+	if (index == 0 && connection->first.is_busy)
+		return &connection->first;
+	for (index = index == 0 ? 1 : index; index <= connection->slot_count; index++) {
+		ASSERT(connection->slots[index - 1].index == index);
+		if (connection->slots[index - 1].is_busy)
+			return &connection->slots[index - 1];
+	}
+	return NULL;
 }

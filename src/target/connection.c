@@ -27,14 +27,6 @@
 #define WATCHDOG_PARTS 4  /* looks this often within a time-out */
 #define STRANGER_PARTS 10 /* of the handshake's time-out, one is a fair time */
 
-bool connection_is_ending(const struct connection *connection)
-{
-	ASSERT(connection->target != NULL);
-	ASSERT(connection->state <= CONNECTION_CLOSING);
-	return connection->state >= CONNECTION_LINGER ||
-	       (connection->controller != NULL && connection->controller->is_dying);
-}
-
 /* ---- time ---- */
 
 static void deadline_expired(struct reactor_timer *timer)
@@ -125,8 +117,9 @@ static void close_begin(struct connection *connection)
 		controller_lose_queue(connection);
 	op_unwake(&connection->receive.op);
 	connection->receive.command = NULL;
-	list_for_each (node, &connection->busy)
-		command_cancel(list_entry(node, struct command, busy_link));
+	for (struct command *command = connection_busy_next(connection, NULL); command != NULL;
+	     command = connection_busy_next(connection, command))
+		command_cancel(command);
 }
 
 static enum op_flow close_socket(struct connection *connection)
@@ -379,7 +372,6 @@ static struct connection *connection_create(struct target *target, struct os_soc
 					.data_bytes_max = IO_BYTES_MAX};
 	list_init(&connection->link);
 	list_init(&connection->free);
-	list_init(&connection->busy);
 	list_init(&connection->control_item.link);
 	connection->by_cid = &connection->first_bucket;
 	connection_bind(connection, target->main);

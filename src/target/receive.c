@@ -51,6 +51,10 @@ static void receive_refuse(struct connection *connection, enum nvme_tcp_fes fes,
 	receive_fault(connection, &fault);
 }
 
+/* The rest of a command behind the common header: most headers come whole. */
+#define COMMAND_REST_BYTES \
+	(sizeof(struct nvme_tcp_capsule_command) - sizeof(struct nvme_tcp_common))
+
 /* Fills the stub up to @needed bytes. Return: bytes used of @bytes. */
 static size_t stub_fill(struct receive *receive, uint32_t needed, const uint8_t *bytes, size_t size)
 {
@@ -61,7 +65,12 @@ static size_t stub_fill(struct receive *receive, uint32_t needed, const uint8_t 
 	part = needed - receive->stub_bytes;
 	if (part > size)
 		part = size;
-	memcpy(receive->stub + receive->stub_bytes, bytes, part);
+	if (part == COMMAND_REST_BYTES) /* lengths that the compiler knows need no call */
+		memcpy(receive->stub + receive->stub_bytes, bytes, COMMAND_REST_BYTES);
+	else if (part == sizeof(struct nvme_tcp_common))
+		memcpy(receive->stub + receive->stub_bytes, bytes, sizeof(struct nvme_tcp_common));
+	else
+		memcpy(receive->stub + receive->stub_bytes, bytes, part);
 	receive->stub_bytes += (uint32_t)part;
 	return part;
 }
@@ -260,6 +269,34 @@ static bool dispatch_by_type(struct connection *connection)
 	return true;
 }
 
+/* This PDU is complete: its data is judged, and the next header may come. */
+static void receive_finish(struct connection *connection, bool is_intact)
+{
+	struct receive *receive = &connection->receive;
+	struct command *command = receive->command;
+
+	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
+	/* One by one, see command_answer(). */
+	ASSERT(receive->data_bytes == 0);
+	ASSERT(receive->padding_bytes == 0);
+	receive->command = NULL;
+	receive->step = RECEIVE_HEADER;
+	connection->received_pdus++;
+	if (command != NULL)
+		command_data_done(command, is_intact);
+}
+
+static void receive_begin_data(struct connection *connection)
+{
+	struct receive *receive = &connection->receive;
+
+	ASSERT(receive->padding_bytes == 0);
+	if (receive->data_bytes > 0)
+		receive->step = RECEIVE_DATA;
+	else
+		receive_finish(connection, true);
+}
+
 static void receive_dispatch(struct connection *connection)
 {
 	struct receive *receive = &connection->receive;
@@ -276,22 +313,10 @@ static void receive_dispatch(struct connection *connection)
 	receive->padding_bytes = header->data_offset - header_total(header);
 	receive->data_bytes = header->data_bytes;
 	receive->skip_bytes = receive->command != NULL ? receive->command->capsule_offset : 0;
-	receive->step = RECEIVE_PADDING;
-}
-
-/* This PDU is complete: its data is judged, and the next header may come. */
-static void receive_finish(struct connection *connection, bool is_intact)
-{
-	struct receive *receive = &connection->receive;
-	struct command *command = receive->command;
-
-	ASSERT(connection->receive.stub_bytes <= RECEIVE_STUB_BYTES);
-	ASSERT(receive->data_bytes == 0 && receive->padding_bytes == 0);
-	receive->command = NULL;
-	receive->step = RECEIVE_HEADER;
-	connection->received_pdus++;
-	if (command != NULL)
-		command_data_done(command, is_intact);
+	if (receive->padding_bytes > 0)
+		receive->step = RECEIVE_PADDING;
+	else
+		receive_begin_data(connection);
 }
 
 static size_t receive_padding(struct connection *connection, size_t size)
@@ -305,10 +330,7 @@ static size_t receive_padding(struct connection *connection, size_t size)
 	receive->padding_bytes -= (uint32_t)used;
 	if (receive->padding_bytes > 0)
 		return used;
-	if (receive->data_bytes > 0)
-		receive->step = RECEIVE_DATA;
-	else
-		receive_finish(connection, true);
+	receive_begin_data(connection);
 	return used;
 }
 
@@ -384,8 +406,7 @@ size_t receive_bytes(struct connection *connection, const uint8_t *bytes, size_t
 		if (connection->state == CONNECTION_CLOSING ||
 		    connection->state == CONNECTION_MOVING)
 			break;
-		if (used == size_bytes && receive->step != RECEIVE_DISPATCH &&
-		    !(receive->step == RECEIVE_PADDING && receive->padding_bytes == 0))
+		if (used == size_bytes && receive->step != RECEIVE_DISPATCH)
 			break;
 		switch (receive->step) {
 		case RECEIVE_HEADER:

@@ -251,15 +251,15 @@ static enum reservation_step reservation_apply(struct command *command)
 	return RESERVATION_FENCE;
 }
 
-static enum op_flow reservation_fence(struct command *command)
+/* Waits for what the new reservation denies and the bdev has already. */
+static void fence_connection(struct command *command, struct connection *connection)
 {
-	struct target_subsystem *subsystem = command->connection->subsystem;
+	struct command *other = connection_busy_next(connection, NULL);
 
-	ASSERT(command->connection->subsystem != NULL);
-	ASSERT(subsystem->reservation_command == command);
-	list_for_each (node, &subsystem->inflight) {
-		struct command *other = list_entry(node, struct command, flight_link);
-
+	ASSERT(connection->subsystem == command->connection->subsystem);
+	for (; other != NULL; other = connection_busy_next(connection, other)) {
+		if (!other->is_inflight)
+			continue;
 		ASSERT(other->fence == NULL);
 		if (reservation_check(other) == NVME_STATUS_SUCCESS)
 			continue;
@@ -267,6 +267,16 @@ static enum op_flow reservation_fence(struct command *command)
 		other->fence = &command->op;
 		op_wait(&command->op);
 	}
+}
+
+static enum op_flow reservation_fence(struct command *command)
+{
+	struct target_subsystem *subsystem = command->connection->subsystem;
+
+	ASSERT(command->connection->subsystem != NULL);
+	ASSERT(subsystem->reservation_command == command);
+	list_for_each (node, &subsystem->connections)
+		fence_connection(command, list_entry(node, struct connection, link));
 	return op_join(&command->op);
 }
 

@@ -54,18 +54,22 @@ static uint32_t send_add_item(struct send *send, uint32_t count, const struct se
 /* Moves what fits from the queue into the batch. Return: how many iovecs it has. */
 static uint32_t send_collect(struct send *send)
 {
-	uint32_t count = 0;
+	uint32_t count = 0, bytes = 0;
 
 	ASSERT(!send->is_sending);
 	ASSERT(list_is_empty(&send->sending));
-	while (count + ITEM_IOVS_MAX <= SEND_IOV_MAX) {
+	/* See SEND_BYTES_MAX. */
+	while (count + ITEM_IOVS_MAX <= SEND_IOV_MAX && bytes < SEND_BYTES_MAX) {
 		struct list_node *node = list_pop_front(&send->queue);
+		struct send_item *item;
 
 		if (node == NULL)
 			break;
+		item = list_entry(node, struct send_item, link);
 		list_push_back(&send->sending, node);
-		list_entry(node, struct send_item, link)->is_handed_over = true;
-		count = send_add_item(send, count, list_entry(node, struct send_item, link));
+		item->is_handed_over = true;
+		bytes += item->head_bytes + item->data_bytes;
+		count = send_add_item(send, count, item);
 	}
 	return count;
 }

@@ -50,7 +50,6 @@ void subsystem_io_begin(struct target_subsystem *subsystem, struct command *comm
 	ASSERT(command->connection->subsystem == subsystem);
 	ASSERT(subsystem->pause_count == 0);
 	command->is_inflight = true;
-	list_push_back(&subsystem->inflight, &command->flight_link);
 	subsystem->inflight_count++;
 	if (command->is_write)
 		command->connection->controller->outstanding_writes++;
@@ -63,7 +62,6 @@ static void subsystem_quiet(struct target_subsystem *subsystem)
 
 	ASSERT(subsystem->home != NULL);
 	ASSERT(subsystem->ghost_writes == 0);
-	ASSERT(list_is_empty(&subsystem->inflight));
 	ASSERT(subsystem->inflight_count == 0);
 	while ((node = list_pop_front(&subsystem->changes)) != NULL) {
 		struct target_subsystem_change *change =
@@ -83,7 +81,6 @@ void subsystem_io_end(struct target_subsystem *subsystem, struct command *comman
 	ASSERT(command->connection->subsystem == subsystem);
 	command->is_inflight = false;
 	command->fence = NULL;
-	list_remove(&command->flight_link);
 	subsystem->inflight_count--;
 	if (fence != NULL)
 		op_done(fence);
@@ -376,7 +373,6 @@ void subsystem_init(struct target_subsystem *subsystem, struct target *target, s
 	list_init(&subsystem->controllers);
 	list_init(&subsystem->connections);
 	list_init(&subsystem->ghost_line);
-	list_init(&subsystem->inflight);
 	list_init(&subsystem->paused);
 	list_init(&subsystem->changes);
 	list_init(&subsystem->reservation_line);

@@ -27,6 +27,9 @@
 #define CONNECT_DATA_BYTES	1024
 #define DSM_RANGES_MAX		256
 #define SEND_IOV_MAX		64
+/* At once, when PDUs are small: two of TCP's largest segments (64 KiB) and never a third, short
+ * one, that would have to wait for a timer where TCP paces. */
+#define SEND_BYTES_MAX		(116 * 1024)
 #define RECEIVE_PDUS_PER_TURN	64
 #define RECEIVE_BYTES_PER_TURN	(512 * 1024)
 #define KEEP_ALIVE_UNIT_MS	100
@@ -73,10 +76,8 @@ enum command_data {
 struct command {
 	struct op op;
 	struct connection *connection;
-	struct list_node link;	      /* free slots, or one line that it waits in */
-	struct list_node busy_link;   /* connection->busy */
-	struct list_node flight_link; /* subsystem->inflight while the bdev may be touched */
-	struct command *hash_next;    /* same bucket of command ids */
+	struct list_node link;	   /* free slots, or one line that it waits in */
+	struct command *hash_next; /* same bucket of command ids */
 	enum command_step step;
 	int execute_step; /* of the file that executes it; 0 at first */
 	enum command_data data_kind;
@@ -99,6 +100,7 @@ struct command {
 	bool is_last;		/* Disconnect: the connection ends behind its answer */
 	bool is_locked;
 	bool is_inflight; /* on the subsystem's books */
+	bool is_busy;	  /* it lives: from its arrival until its slot is free */
 	struct nvme_sqe sqe;
 	uint16_t cid;
 	struct nvme_status_field status;
@@ -212,7 +214,6 @@ struct connection {
 	uint16_t sq_size;	 /* entries */
 	uint16_t sq_head;
 	struct list_node free; /* command slots */
-	struct list_node busy;
 	uint32_t busy_count;
 	uint32_t unanswered_count;
 	struct command *slots; /* after Connect */
@@ -379,7 +380,6 @@ struct target_subsystem {
 	enum target_ana_state ana_state;
 	uint64_t ana_change_count;
 	struct bdev_channel *channel;
-	struct list_node inflight; /* commands past admission */
 	uint32_t inflight_count;
 	uint32_t pause_count;
 	struct list_node paused;  /* commands that wait for the resume */

@@ -19,7 +19,12 @@ void connection_close(struct connection *connection, const char *reason);
 void connection_fatal(struct connection *connection, const struct nvme_tcp_fault *fault,
 		      const uint8_t *header);
 /** True from the first word of the end on: no new effects on the namespace. */
-bool connection_is_ending(const struct connection *connection);
+static inline bool connection_is_ending(const struct connection *connection)
+{
+	ASSERT(connection->state <= CONNECTION_CLOSING);
+	return connection->state >= CONNECTION_LINGER ||
+	       (connection->controller != NULL && connection->controller->is_dying);
+}
 /** A slot has become free. */
 void connection_command_freed(struct connection *connection);
 /** Makes sure that a stuck send or missing data will be noticed. */
@@ -57,6 +62,8 @@ size_t receive_bytes(struct connection *connection, const uint8_t *bytes, size_t
 /* ---- command.c ---- */
 
 void command_slot_init(struct command *command, struct connection *connection, uint16_t index);
+/** Walks the commands that live, in the order of their slots; begins with NULL, ends with NULL. */
+struct command *connection_busy_next(struct connection *connection, const struct command *previous);
 /** Return: NULL when all slots are in use. */
 struct command *command_acquire(struct connection *connection);
 /** Begins the life of an acquired slot whose sqe is set; @capsule_bytes of data follow it. */
@@ -65,7 +72,11 @@ void command_start(struct command *command, uint32_t capsule_bytes);
 void command_park(struct command *command, struct list_node *line);
 void command_unpark(struct command *command);
 /** It must have no effect any more: aborted, or its association is ending. */
-bool command_is_cancelled(const struct command *command);
+static inline bool command_is_cancelled(const struct command *command)
+{
+	ASSERT(command->step <= COMMAND_FREE);
+	return command->is_aborted || connection_is_ending(command->connection);
+}
 /** Its connection is closing: ends every wait that can be ended early. */
 void command_cancel(struct command *command);
 /** Abort: ends it unless it is past the point. Return: true if it will be answered as aborted. */
