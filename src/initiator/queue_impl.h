@@ -40,8 +40,9 @@ struct queue_receive {
 	uint8_t head[NVME_TCP_HEADER_BYTES_MAX + NVME_TCP_DIGEST_BYTES];
 	uint32_t head_bytes; /* collected */
 	struct nvme_tcp_header header;
-	uint32_t left_bytes;	 /* padding, data or digest still to come */
-	struct queue_slot *slot; /* whose data it is */
+	struct nvme_tcp_memo memo; /* of which @header is the outcome */
+	uint32_t left_bytes;	   /* padding, data or digest still to come */
+	struct queue_slot *slot;   /* whose data it is */
 	uint32_t crc;
 	struct nvme_tcp_rules rules;
 };

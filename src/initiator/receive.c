@@ -223,6 +223,7 @@ static void icresp_handle(struct initiator_queue *queue)
 			      offsetof(struct nvme_tcp_icresp, dgst));
 		return;
 	}
+	receive->memo.is_known = false;
 	receive->rules.is_initialized = true;
 	receive->rules.has_header_digest = ic.has_header_digest;
 	receive->rules.has_data_digest = ic.has_data_digest;
@@ -329,9 +330,8 @@ static bool common_handle(struct initiator_queue *queue)
 	int rc;
 
 	ASSERT(receive->head_bytes == sizeof(struct nvme_tcp_common));
-	rc = nvme_tcp_header_decode(receive->head, receive->head_bytes, &receive->rules,
+	rc = nvme_tcp_header_recall(&receive->memo, receive->head, &receive->rules,
 				    &receive->header, &fault);
-	ASSERT(rc != -EAGAIN);
 	ASSERT(rc < 0 || receive->header.header_bytes > receive->head_bytes);
 	if (rc < 0)
 		queue_fail_protocol(queue, &fault);
@@ -500,6 +500,7 @@ void receive_start(struct initiator_queue *queue)
 	receive->head_bytes = 0;
 	receive->left_bytes = 0;
 	receive->slot = NULL;
+	receive->memo.is_known = false;
 	receive->rules = (struct nvme_tcp_rules){
 		.side = NVME_TCP_CONTROLLER_TO_HOST,
 		.alignment = 4, /* our HPDA */

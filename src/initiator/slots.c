@@ -396,7 +396,6 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 {
 	struct nvme_tcp_capsule_command *pdu;
 	struct queue_slot *slot;
-	struct nvme_sqe sqe;
 	uint16_t index;
 
 	ASSERT(queue->free_count > 0);
@@ -406,6 +405,7 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	slot = &queue->slots[index];
 	ASSERT(slot->state == SLOT_FREE && list_is_empty(&slot->link));
 	ASSERT_SLOW((slot_check(queue, slot), true));
+	pdu = (struct nvme_tcp_capsule_command *)slot->head; /* made in place */
 	slot->state = SLOT_ACTIVE;
 	slot->command = command;
 	slot->received_bytes = 0;
@@ -417,14 +417,13 @@ static void slot_start(struct initiator_queue *queue, struct initiator_command *
 	slot->deadline_ns = deadline_ns(queue, command);
 	queue->timed_count += slot->deadline_ns != UINT64_MAX;
 	if (command->io != NULL) {
-		io_prepare(queue, slot, command->io, &sqe);
+		io_prepare(queue, slot, command->io, &pdu->sqe);
 	} else {
-		sqe = command->sqe;
+		pdu->sqe = command->sqe;
 		slot_set_data(slot, command);
 	}
-	slot_set_sgl(queue, slot, &sqe);
-	pdu = (struct nvme_tcp_capsule_command *)slot->head;
-	nvme_tcp_command_encode(pdu, &queue->send.frame, &sqe,
+	slot_set_sgl(queue, slot, &pdu->sqe);
+	nvme_tcp_command_encode(pdu, &queue->send.frame, &pdu->sqe,
 				slot->is_in_capsule ? slot->data_bytes : 0);
 	ASSERT_SLOW((slot_check(queue, slot), true));
 	ASSERT(queue->timed_count <= queue->slot_count - queue->free_count);

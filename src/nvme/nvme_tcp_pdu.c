@@ -184,6 +184,44 @@ int nvme_tcp_header_decode(const uint8_t *bytes, size_t size_bytes,
 	return 0;
 }
 
+#ifdef MAYASTOR_SLOW_ASSERTS
+static bool header_is_recalled(const uint8_t *bytes, const struct nvme_tcp_rules *rules,
+			       const struct nvme_tcp_header *header)
+{
+	struct nvme_tcp_header fresh;
+	struct nvme_tcp_fault fault;
+
+	return nvme_tcp_header_decode(bytes, sizeof(struct nvme_tcp_common), rules, &fresh,
+				      &fault) == 0 &&
+	       fresh.type == header->type && fresh.has_header_digest == header->has_header_digest &&
+	       fresh.has_data_digest == header->has_data_digest &&
+	       fresh.is_last == header->is_last && fresh.is_success == header->is_success &&
+	       fresh.header_bytes == header->header_bytes &&
+	       fresh.data_offset == header->data_offset && fresh.data_bytes == header->data_bytes &&
+	       fresh.pdu_bytes == header->pdu_bytes;
+}
+#endif
+
+int nvme_tcp_header_recall(struct nvme_tcp_memo *memo, const uint8_t bytes[8],
+			   const struct nvme_tcp_rules *rules, struct nvme_tcp_header *header,
+			   struct nvme_tcp_fault *ret_fault)
+{
+	uint64_t word, known;
+	int rc;
+
+	memcpy(&word, bytes, sizeof(word));
+	memcpy(&known, memo->bytes, sizeof(known));
+	if (memo->is_known && word == known) {
+		ASSERT_SLOW(header_is_recalled(bytes, rules, header));
+		return 0;
+	}
+	rc = nvme_tcp_header_decode(bytes, sizeof(word), rules, header, ret_fault);
+	ASSERT(rc != -EAGAIN);
+	memcpy(memo->bytes, &word, sizeof(word));
+	memo->is_known = rc == 0;
+	return rc;
+}
+
 /* PFV, alignment and digests, which ICReq and ICResp have at the same places. */
 static int ic_decode(const struct nvme_tcp_icreq *pdu, struct nvme_tcp_ic *ret_ic,
 		     struct nvme_tcp_fault *ret_fault)
@@ -422,14 +460,16 @@ void nvme_tcp_command_encode(struct nvme_tcp_capsule_command *ret_pdu,
 			     uint32_t data_bytes)
 {
 	ret_pdu->common = common_encode(NVME_TCP_CAPSULE_COMMAND, frame, data_bytes);
-	ret_pdu->sqe = *sqe;
+	if (sqe != &ret_pdu->sqe)
+		ret_pdu->sqe = *sqe;
 }
 
 void nvme_tcp_response_encode(struct nvme_tcp_capsule_response *ret_pdu,
 			      const struct nvme_tcp_frame *frame, const struct nvme_cqe *cqe)
 {
 	ret_pdu->common = common_encode(NVME_TCP_CAPSULE_RESPONSE, frame, 0);
-	ret_pdu->cqe = *cqe;
+	if (cqe != &ret_pdu->cqe)
+		ret_pdu->cqe = *cqe;
 }
 
 static void data_encode(struct nvme_tcp_data *ret_pdu, struct nvme_tcp_common common,

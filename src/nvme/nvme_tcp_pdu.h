@@ -57,6 +57,18 @@ int nvme_tcp_header_decode(const uint8_t *bytes, size_t size_bytes,
 			   const struct nvme_tcp_rules *rules, struct nvme_tcp_header *ret_header,
 			   struct nvme_tcp_fault *ret_fault) __attribute__((warn_unused_result));
 
+/* The 8 bytes that were decoded last: most PDUs of a connection begin as the one before. To be
+ * forgotten (is_known = false) whenever the rules change. */
+struct nvme_tcp_memo {
+	uint8_t bytes[8];
+	bool is_known;
+};
+
+/** The same for 8 bytes of which @header may be the outcome already; @memo tells. */
+int nvme_tcp_header_recall(struct nvme_tcp_memo *memo, const uint8_t bytes[8],
+			   const struct nvme_tcp_rules *rules, struct nvme_tcp_header *header,
+			   struct nvme_tcp_fault *ret_fault) __attribute__((warn_unused_result));
+
 /*
  * Decoders by type. @bytes holds @header->header_bytes bytes (common header included).
  * Return: 0, or -EPROTO with @ret_fault.
@@ -116,7 +128,7 @@ uint32_t nvme_tcp_data_offset(const struct nvme_tcp_frame *frame, uint32_t heade
 
 void nvme_tcp_icreq_encode(struct nvme_tcp_icreq *ret_pdu, const struct nvme_tcp_ic *ic);
 void nvme_tcp_icresp_encode(struct nvme_tcp_icresp *ret_pdu, const struct nvme_tcp_ic *ic);
-/** @data_bytes: in-capsule data that follows. */
+/** @sqe: may be that of @ret_pdu itself. @data_bytes: in-capsule data that follows. */
 void nvme_tcp_command_encode(struct nvme_tcp_capsule_command *ret_pdu,
 			     const struct nvme_tcp_frame *frame, const struct nvme_sqe *sqe,
 			     uint32_t data_bytes);

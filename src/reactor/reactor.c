@@ -54,8 +54,8 @@ void reactor_options_default(struct reactor_options *ret_options)
 		.index = 0,
 		.core = -1,
 		.ring_entries = 1024,
-		.receive_buffer_count = 512,
-		.receive_buffer_bytes = 16 * 1024,
+		.receive_buffer_count = 128,
+		.receive_buffer_bytes = 64 * 1024, /* a segment of TCP in one piece */
 		.small_buffer_count = 1024,
 		.large_buffer_count = 160, /* with all else below 48 MiB resident */
 		.spin_ns_max = 200 * 1000, /* see reactor_spin.h */

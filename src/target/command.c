@@ -59,7 +59,6 @@ void command_unpark(struct command *command)
 
 static struct command **cid_bucket(struct connection *connection, uint16_t cid)
 {
-	ASSERT(connection->by_cid != NULL);
 	return &connection->by_cid[cid & connection->bucket_mask];
 }
 
@@ -124,8 +123,6 @@ struct command *command_by_tag(struct connection *connection, uint16_t transfer_
 
 static uint32_t buffer_bytes(const struct command *command)
 {
-	ASSERT(command->data_bytes <= IO_BYTES_MAX);
-	ASSERT(command->scratch_bytes <= IO_BYTES_MAX);
 	return command->data_bytes + command->scratch_bytes;
 }
 
@@ -146,9 +143,6 @@ static uint32_t share_limit(const struct command *command)
 
 static struct buffer_share *share_of(const struct command *command)
 {
-	ASSERT(command->connection->controller != NULL);
-	ASSERT(buffer_bytes(command) <= LARGE_BUFFER_BYTES);
-	ASSERT(buffer_bytes(command) > 0);
 	return &command->connection->controller->shares[buffer_bytes(command) > SMALL_BUFFER_BYTES];
 }
 
@@ -227,6 +221,7 @@ static enum op_flow command_take_buffer(struct command *command)
 	struct buffer_pool *pool = reactor_buffers(command->connection->reactor);
 	uint32_t size = buffer_bytes(command);
 
+	ASSERT(command->data_bytes <= IO_BYTES_MAX && command->scratch_bytes <= IO_BYTES_MAX);
 	ASSERT(command->buffer == NULL);
 	ASSERT(!command->is_waiting_buffer);
 	/* Connect's data has a place of its own (set by command_plan()). */
@@ -349,7 +344,9 @@ static uint8_t answer_response(const struct command *command, uint8_t *ret_bytes
 	const struct connection *connection = command->connection;
 	struct nvme_tcp_capsule_response *pdu = (struct nvme_tcp_capsule_response *)ret_bytes;
 	bool is_connect = command == &connection->first && connection->slots != NULL;
-	struct nvme_cqe cqe = {
+	struct nvme_cqe *cqe = &pdu->cqe;
+
+	*cqe = (struct nvme_cqe){
 		.cdw0 = le32_store((uint32_t)command->result),
 		.cdw1 = le32_store((uint32_t)(command->result >> 32)),
 		.cid = le16_store(command->cid),
@@ -357,15 +354,15 @@ static uint8_t answer_response(const struct command *command, uint8_t *ret_bytes
 	};
 
 	if (PLANTED(ANSWER_OF_ANOTHER) && command->is_write && command->generation % 8 == 7)
-		cqe.cid = le16_store(command->cid ^ 1);
+		cqe->cid = le16_store(command->cid ^ 1);
 
 	ASSERT(command->connection->state < CONNECTION_LINGER);
 	ASSERT(!command->is_parked);
 	if (connection->is_flow_controlled)
-		cqe.sqhd = le16_store(connection->sq_head);
+		cqe->sqhd = le16_store(connection->sq_head);
 	else if (is_connect)
-		cqe.sqhd = le16_store(NVMF_SQHD_NO_FLOW_CONTROL);
-	nvme_tcp_response_encode(pdu, &connection->frame, &cqe);
+		cqe->sqhd = le16_store(NVMF_SQHD_NO_FLOW_CONTROL);
+	nvme_tcp_response_encode(pdu, &connection->frame, cqe);
 	return header_close(connection, ret_bytes, sizeof(*pdu));
 }
 

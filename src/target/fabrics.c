@@ -157,6 +157,7 @@ static bool connect_admin(struct command *command, const struct nvmf_connect *co
 		return false;
 	}
 	connection->controller = controller;
+	connection->receive.memo.is_known = false;
 	connection->rules.capsule_data_bytes_max = NVME_TCP_ADMIN_CAPSULE_BYTES;
 	return true;
 }
@@ -185,6 +186,7 @@ static bool connect_io(struct command *command, const struct nvmf_connect *conne
 		command_fail(command, NVME_STATUS_COMMAND_SEQUENCE_ERROR);
 	} else {
 		connection->controller = controller;
+		connection->receive.memo.is_known = false;
 		connection->rules.capsule_data_bytes_max = options->in_capsule_bytes;
 		return true;
 	}

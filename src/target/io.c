@@ -45,8 +45,6 @@ STATIC_ASSERT(LARGE_BUFFER_BYTES - IO_BYTES_MAX >= BLOCK_BYTES_MAX);
 
 static struct target_subsystem *command_subsystem(const struct command *command)
 {
-	ASSERT(command->connection->qid != 0);
-	ASSERT(command->connection->subsystem != NULL);
 	return command->connection->subsystem;
 }
 
@@ -326,8 +324,6 @@ static enum op_flow io_begin(struct command *command)
 
 static bool io_is_ready_to_end(const struct command *command)
 {
-	ASSERT(command->connection->qid != 0);
-	ASSERT(command->step == COMMAND_EXECUTE);
 	return command_is_cancelled(command) || command_has_failed(command);
 }
 
@@ -357,7 +353,7 @@ static enum op_flow io_admit(struct command *command)
 	const struct controller *controller = command->connection->controller;
 
 	ASSERT(command->step == COMMAND_EXECUTE);
-	ASSERT(command->connection->qid != 0);
+	ASSERT(command->connection->qid != 0 && subsystem != NULL);
 	/* A cancelled one may not have its data. */
 	if (command->io_type == IO_UNMAP && !io_is_ready_to_end(command))
 		io_check_ranges(command);
@@ -412,8 +408,6 @@ static enum io_step io_next_range(struct command *command)
 
 static bool io_needs_compare(const struct command *command)
 {
-	ASSERT(command->connection->qid != 0);
-	ASSERT(command->step == COMMAND_EXECUTE);
 	return command->io_type == IO_COMPARE || command->is_fused_running;
 }
 

@@ -77,7 +77,6 @@ static size_t stub_fill(struct receive *receive, uint32_t needed, const uint8_t 
 
 static uint32_t header_total(const struct nvme_tcp_header *header)
 {
-	ASSERT(header->header_bytes <= NVME_TCP_HEADER_BYTES_MAX);
 	return header->header_bytes + (header->has_header_digest ? NVME_TCP_DIGEST_BYTES : 0);
 }
 
@@ -110,7 +109,7 @@ static size_t receive_header(struct connection *connection, const uint8_t *bytes
 		used = stub_fill(receive, common, bytes, size);
 		if (receive->stub_bytes < common)
 			return used;
-		if (nvme_tcp_header_decode(receive->stub, common, &connection->rules,
+		if (nvme_tcp_header_recall(&receive->memo, receive->stub, &connection->rules,
 					   &receive->header, &fault) < 0) {
 			receive_fault(connection, &fault);
 			return used;
@@ -146,6 +145,7 @@ static void dispatch_icreq(struct connection *connection)
 		return;
 	}
 	connection->state = CONNECTION_CONNECT;
+	connection->receive.memo.is_known = false;
 	connection->rules.is_initialized = true;
 	connection->rules.has_header_digest = ic.has_header_digest;
 	connection->rules.has_data_digest = ic.has_data_digest;

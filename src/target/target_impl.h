@@ -173,6 +173,7 @@ struct receive {
 	uint32_t crc;
 	struct command *command;       /* whose data this is; NULL: thrown away */
 	struct nvme_tcp_header header; /* of the PDU that is being received */
+	struct nvme_tcp_memo memo;     /* of which @header is the outcome */
 	bool is_waiting;	       /* for a slot, a buffer, or the end of a move */
 	uint8_t digest[4];
 	uint8_t stub[RECEIVE_STUB_BYTES];
@@ -213,8 +214,10 @@ struct connection {
 	bool is_flow_controlled; /* SQHD is reported */
 	uint16_t sq_size;	 /* entries */
 	uint16_t sq_head;
-	struct list_node free; /* command slots */
+	/* Counts that go up together and down apart are kept apart: one load of both would wait for
+	 * the stores of each to leave the core. */
 	uint32_t busy_count;
+	struct list_node free; /* command slots */
 	uint32_t unanswered_count;
 	struct command *slots; /* after Connect */
 	uint32_t slot_count;

@@ -21,7 +21,6 @@ void connection_fatal(struct connection *connection, const struct nvme_tcp_fault
 /** True from the first word of the end on: no new effects on the namespace. */
 static inline bool connection_is_ending(const struct connection *connection)
 {
-	ASSERT(connection->state <= CONNECTION_CLOSING);
 	return connection->state >= CONNECTION_LINGER ||
 	       (connection->controller != NULL && connection->controller->is_dying);
 }
