@@ -88,6 +88,58 @@ uint64_t histogram_percentile(const struct histogram *histogram, uint32_t per_mi
 	return histogram->max;
 }
 
+static uint64_t class_first(uint32_t index)
+{
+	uint32_t octave;
+
+	ASSERT(index < HISTOGRAM_CLASSES);
+	if (index < HISTOGRAM_LINEAR)
+		return index;
+	octave = (index - HISTOGRAM_LINEAR) / HALF + 1;
+	return (uint64_t)((index - HISTOGRAM_LINEAR) % HALF + HALF) << octave;
+}
+
+/* The range of a @parts-th of a power of two that holds @value. */
+static struct histogram_range range_of(uint64_t value, uint32_t parts)
+{
+	uint64_t width = 1;
+
+	if (value >= parts)
+		width = ((uint64_t)1 << (63 - (uint32_t)__builtin_clzll(value))) / parts;
+	return (struct histogram_range){.from = value / width * width,
+					.to = value / width * width + width};
+}
+
+uint32_t histogram_ranges(const struct histogram *histogram, uint32_t parts,
+			  struct histogram_range *ret_ranges, uint32_t capacity)
+{
+	struct histogram_range range = {0};
+	uint64_t left = histogram->count;
+	uint32_t count = 0;
+
+	ASSERT(parts > 0 && parts <= HALF && (parts & (parts - 1)) == 0);
+	for (uint32_t i = 0; i < HISTOGRAM_CLASSES && left > 0; i++) {
+		uint64_t first = class_first(i);
+
+		/* A new range begins; empty ones before the first value are left out. */
+		if (first >= range.to || i == 0) {
+			if (count > 0 || range.count > 0) {
+				if (count < capacity)
+					ret_ranges[count] = range;
+				count++;
+			}
+			range = range_of(first, parts);
+		}
+		range.count += histogram->classes[i];
+		left -= histogram->classes[i];
+	}
+	if (histogram->count == 0)
+		return 0;
+	if (count < capacity)
+		ret_ranges[count] = range;
+	return count + 1;
+}
+
 uint64_t histogram_mean(const struct histogram *histogram)
 {
 	return histogram->count == 0 ? 0 : histogram->sum / histogram->count;

@@ -34,6 +34,22 @@ void histogram_add(struct histogram *to, const struct histogram *from);
  */
 uint64_t histogram_percentile(const struct histogram *histogram, uint32_t per_million);
 
+/* A range of values, and how many lie in it. */
+struct histogram_range {
+	uint64_t from;
+	uint64_t to; /* not in it any more */
+	uint64_t count;
+};
+
+/**
+ * histogram_ranges - the histogram in ranges of a @parts-th of a power of two each
+ * From the first range that has values to the last one. @parts: 1, 2, 4 ... 64; below @parts
+ * itself the ranges are single values.
+ * Return: how many there are; at most @capacity of them are filled in.
+ */
+uint32_t histogram_ranges(const struct histogram *histogram, uint32_t parts,
+			  struct histogram_range *ret_ranges, uint32_t capacity);
+
 /** 0 when it is empty. */
 uint64_t histogram_mean(const struct histogram *histogram);
 

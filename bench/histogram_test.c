@@ -107,6 +107,38 @@ static void sum_of_two_is_as_if_recorded_in_one(void **state)
 	assert_memory_equal(&one, &both, sizeof(both));
 }
 
+static void ranges_are_in_order_without_gaps_and_hold_every_value(void **state)
+{
+	struct histogram_range ranges[4096];
+	struct histogram histogram = {0};
+
+	(void)state;
+	assert_int_equal(histogram_ranges(&histogram, 4, ranges, 4096), 0);
+	for (uint64_t value = 5; value < 100000; value += 7)
+		histogram_record(&histogram, value);
+	for (uint32_t parts = 1; parts <= 64; parts *= 2) {
+		uint32_t count = histogram_ranges(&histogram, parts, ranges, 4096);
+		uint64_t sum = 0;
+
+		assert_in_range(count, 1, 4096);
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t values = 0;
+
+			for (uint64_t value = 5; value < 100000; value += 7)
+				values += value >= ranges[i].from && value < ranges[i].to;
+			assert_int_equal(ranges[i].count, values);
+			assert_true(i == 0 || ranges[i].from == ranges[i - 1].to);
+			/* As fine as was asked for. */
+			assert_true(ranges[i].to - ranges[i].from == 1 ||
+				    (ranges[i].to - ranges[i].from) * parts <= ranges[i].from);
+			sum += ranges[i].count;
+		}
+		assert_int_equal(sum, histogram.count);
+		assert_true(ranges[0].count > 0 && ranges[count - 1].count > 0);
+	}
+	assert_int_equal(histogram_ranges(&histogram, 1, ranges, 0), 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +147,7 @@ int main(void)
 		cmocka_unit_test(extremes_have_a_class),
 		cmocka_unit_test(percentile_never_exceeds_the_largest_value),
 		cmocka_unit_test(sum_of_two_is_as_if_recorded_in_one),
+		cmocka_unit_test(ranges_are_in_order_without_gaps_and_hold_every_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

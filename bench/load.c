@@ -54,6 +54,7 @@ struct load_run {
 	struct reactor_timer idle;
 	uint64_t end_ns; /* of the load; UINT64_MAX: by count */
 	struct load_report report;
+	struct reactor_stats before; /* the load */
 };
 
 static void interrupted(int number)
@@ -153,6 +154,8 @@ static enum op_flow run_load(struct load_run *run)
 	}
 	run->report.wall_ns = os_clock_now_ns(run->os);
 	run->report.cpu_ns = cpu_now_ns();
+	reactor_stats(run->reactor, &run->before);
+	load_pace_start(&run->shared.pace, run->report.wall_ns);
 	if (run->options.duration_ns != 0)
 		run->end_ns = run->report.wall_ns + run->options.duration_ns;
 	reactor_timer_start(&run->tick, TICK_NS);
@@ -173,13 +176,32 @@ static void tick_expired(struct reactor_timer *timer)
 	reactor_timer_start(timer, run->end_ns - now_ns < TICK_NS ? run->end_ns - now_ns : TICK_NS);
 }
 
+/* Of the I/Os that the schedule had for this time or number, those that had no place to begin. */
+static uint64_t run_behind_count(const struct load_run *run)
+{
+	const struct load_options *options = &run->options;
+	uint64_t now_ns = os_clock_now_ns(run->os);
+
+	if (options->count != 0 && run->shared.begun_count == options->count)
+		return 0;
+	return load_pace_behind_count(&run->shared.pace,
+				      (now_ns < run->end_ns ? now_ns : run->end_ns) - 1);
+}
+
 static enum run_step run_loaded(struct load_run *run)
 {
 	const struct load_result *result = &run->shared.result;
+	struct reactor_stats after;
 
 	reactor_timer_stop(&run->tick);
+	load_pace_stop(&run->shared.pace);
 	if (run->report.exit != LOAD_EXIT_OK)
 		return RUN_CLOSE;
+	reactor_stats(run->reactor, &after);
+	run->report.enters = after.enters - run->before.enters;
+	run->report.yields = after.yields - run->before.yields;
+	if (run->options.rate != 0)
+		run->report.behind_count = run_behind_count(run);
 	run->report.wall_ns = os_clock_now_ns(run->os) - run->report.wall_ns;
 	run->report.cpu_ns = cpu_now_ns() - run->report.cpu_ns;
 	if (result->mismatch.uri != NULL)
@@ -371,6 +393,7 @@ static void thread_main(void *argument)
 	run->shared.options = &run->options;
 	run->shared.reactor = run->reactor;
 	run->shared.parent = &run->op;
+	load_pace_init(&run->shared.pace, run->reactor, run->options.rate);
 	op_start(&run->op);
 	reactor_run(run->reactor);
 	/* What the closing of devices left behind. */
@@ -389,6 +412,11 @@ static void run_judge(struct load_run *run)
 	else if (result->error_count > 0)
 		run->report.exit = LOAD_EXIT_ERRORS;
 	load_report_print(&run->report, stdout);
+	if (run->options.plot_path != NULL && load_report_plot(&run->report) < 0) {
+		fprintf(stderr, "mayastor-load: --plot %s: cannot be written: %s\n",
+			run->options.plot_path, strerror(errno));
+		run->report.exit = LOAD_EXIT_USAGE;
+	}
 	if (result->mismatch.uri != NULL && run->options.is_json)
 		load_report_mismatch(&result->mismatch, stderr);
 }

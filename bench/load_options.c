@@ -31,6 +31,8 @@ enum option_id {
 	ID_CONNECTIONS,
 	ID_SEED,
 	ID_CORE,
+	ID_RATE,
+	ID_PLOT,
 	ID_OUTPUT = 'o',
 	ID_HELP = 'h',
 };
@@ -52,6 +54,8 @@ static const struct option option_table[] = {
 	{"connections", required_argument, NULL, ID_CONNECTIONS},
 	{"seed", required_argument, NULL, ID_SEED},
 	{"core", required_argument, NULL, ID_CORE},
+	{"rate", required_argument, NULL, ID_RATE},
+	{"plot", required_argument, NULL, ID_PLOT},
 	{"output", required_argument, NULL, ID_OUTPUT},
 	{"help", no_argument, NULL, ID_HELP},
 	{NULL, 0, NULL, 0},
@@ -59,7 +63,7 @@ static const struct option option_table[] = {
 
 static const char help_text[] =
 	"Usage: mayastor-load [OPTION...] URI [URI...]\n"
-	"Loads block devices in a closed loop and tells IOPS, throughput and latencies.\n"
+	"Loads block devices and tells IOPS, throughput, latencies, CPU and system calls.\n"
 	"URI is what the engine takes: malloc:///m?size_mb=64, null:///n?size_mb=1024,\n"
 	"aio:///path or a bare path, nvmf://host:port/nqn. Without --read it only reads.\n"
 	"\n"
@@ -79,6 +83,9 @@ static const char help_text[] =
 	"How much\n"
 	"      --depth N           I/O in flight of each connection, to 1023 (default 32)\n"
 	"      --connections N     of each URI (default 1); malloc and null: devices of their own\n"
+	"      --rate N            begin N I/Os a second in all, at their times, however late the\n"
+	"                          answers are; latency counts from the time when an I/O was due.\n"
+	"                          Default: each answer begins the next I/O (closed loop)\n"
 	"      --seconds T         how long: 5, 500ms, 2m (default 5; with --count no limit)\n"
 	"      --count N           end after N I/Os in all\n"
 	"      --idle T            afterwards stay connected for so long, without I/O\n"
@@ -90,6 +97,7 @@ static const char help_text[] =
 	"      --digests           header and data digests (nvmf)\n"
 	"\n"
 	"  -o, --output text|json  form of the result (default text)\n"
+	"      --plot FILE.svg     draw the latencies by percentile too\n"
 	"  -h, --help              this text\n"
 	"\n"
 	"SIGINT and SIGTERM end the load early, with its result; a second one ends the program.\n"
@@ -185,6 +193,13 @@ static int value_apply(struct load_options *options, int id, const char *value,
 	case ID_IDLE:
 		*ret_rule = "a duration such as 5, 500ms or 2m is needed";
 		return duration_parse(value, &options->idle_ns);
+	case ID_RATE:
+		*ret_rule = "a number of I/Os a second from 1 to 100000000 is needed";
+		return bounded_parse(value, 1, LOAD_RATE_MAX, &options->rate);
+	case ID_PLOT:
+		*ret_rule = "a path is needed";
+		options->plot_path = value;
+		return *value == '\0' ? -EINVAL : 0;
 	case ID_SPAN:
 		*ret_rule = "a size such as 64MiB is needed";
 		rc = size_parse(value, &options->span_bytes);

@@ -11,8 +11,9 @@
 
 #define LOAD_URIS_MAX	     16
 #define LOAD_CONNECTIONS_MAX 256
-#define LOAD_DEPTH_MAX	     1023  /* of one connection */
-#define LOAD_INFLIGHT_MAX    16384 /* of all connections together */
+#define LOAD_DEPTH_MAX	     1023	/* of one connection */
+#define LOAD_INFLIGHT_MAX    16384	/* of all connections together */
+#define LOAD_RATE_MAX	     100000000u /* I/Os a second */
 
 enum load_exit {
 	LOAD_EXIT_OK = 0,
@@ -31,6 +32,7 @@ struct load_options {
 	uint32_t depth; /* of each connection */
 	uint64_t duration_ns;
 	uint64_t count;	     /* of I/O in all; 0: until the time is over */
+	uint32_t rate;	     /* I/Os a second of all connections; 0: a closed loop */
 	uint64_t idle_ns;    /* connected without I/O, at the end */
 	uint64_t span_bytes; /* of a device, from its start; 0: all of it */
 	uint32_t flush_every;
@@ -41,7 +43,8 @@ struct load_options {
 	bool has_digests;
 	bool is_seeded; /* else @seed is to be chosen */
 	uint64_t seed;
-	int core; /* -1: any */
+	int core;	       /* -1: any */
+	const char *plot_path; /* NULL: none */
 	bool is_json;
 };
 

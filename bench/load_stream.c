@@ -2,13 +2,15 @@
 /* load_stream.c - slots that choose, submit and judge, each in its own small circle.
  *
  *	CHOOSE -> SUBMIT -> JUDGE -> CHOOSE ...	 until the run is ending -> LEAVE
- *			      \-> PAUSE -> CHOOSE	after an error
+ *	  |		      \-> PAUSE -> CHOOSE	after an error
+ *	  \-> AWAIT -> LOOK -> CHOOSE		with --rate, when none is due
  *
  * Invariants:
  *  1. A slot has at most one I/O out. Its buffer is its own.
  *  2. With a ledger, a unit is acquired from CHOOSE to JUDGE, so no two I/Os meet in a unit.
  *  3. Latency is from submission to the judgement of the answer; of an I/O that follows another
  *     without stamping, submission counts from that judgement, so none of the loop's time is lost.
+ *     With --rate it is from the time when the schedule had it due, whenever it was submitted.
  */
 #include "bench/load_stream.h"
 
@@ -23,6 +25,8 @@
 
 enum slot_step {
 	SLOT_CHOOSE,
+	SLOT_AWAIT,
+	SLOT_LOOK,
 	SLOT_SUBMIT,
 	SLOT_JUDGE,
 	SLOT_PAUSE,
@@ -39,6 +43,8 @@ struct load_slot {
 	uint32_t generation; /* of the write under way */
 	uint64_t now_ns;     /* when the answer before was judged */
 	uint64_t submitted_ns;
+	uint64_t due_ns; /* with --rate */
+	struct load_pace_waiter waiter;
 	struct reactor_timer pause;
 	struct bdev_io io;
 };
@@ -106,6 +112,8 @@ static enum slot_step slot_choose(struct load_slot *slot)
 		return sweep_choose(slot);
 	if (options->count != 0 && shared->begun_count == options->count)
 		return SLOT_LEAVE;
+	if (options->rate != 0 && !load_pace_take(&shared->pace, slot->now_ns, &slot->due_ns))
+		return SLOT_AWAIT;
 	shared->begun_count++;
 	if (options->flush_every != 0 && stream->writes_until_flush == 0) {
 		stream->writes_until_flush = options->flush_every;
@@ -167,6 +175,8 @@ static enum op_flow slot_submit(struct load_slot *slot)
 			slot_stamp_all(slot);
 		slot->submitted_ns = clock_now(stream);
 	}
+	if (stream->shared->options->rate != 0 && !stream->is_sweeping)
+		slot->submitted_ns = slot->due_ns;
 	op_wait(&slot->op);
 	bdev_submit(stream->channel, io);
 	return op_join(&slot->op);
@@ -273,6 +283,14 @@ static void slot_run(struct op *op)
 		case SLOT_CHOOSE:
 			slot->step = slot_choose(slot);
 			break;
+		case SLOT_AWAIT:
+			slot->step = SLOT_LOOK;
+			load_pace_await(&slot->stream->shared->pace, &slot->waiter);
+			return;
+		case SLOT_LOOK:
+			slot->step = SLOT_CHOOSE;
+			slot->now_ns = clock_now(slot->stream);
+			break;
 		case SLOT_SUBMIT:
 			slot->step = SLOT_JUDGE;
 			/* Answered at once: the others and the ring have their turn all the same.
@@ -347,6 +365,7 @@ static int slots_init(struct load_stream *stream)
 		ASSERT(slot->buffer != NULL); /* the pool was made large enough */
 		prng_fill(&stream->prng, slot->buffer->bytes, shared->options->size_bytes);
 		op_init(&slot->op, reactor_ready(shared->reactor), slot_run);
+		load_pace_waiter_init(&slot->waiter, &slot->op);
 		reactor_timer_init(&slot->pause, shared->reactor, pause_expired);
 	}
 	return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load_stream.h - the closed loop over one opened device; private to mayastor-load.
+/* load_stream.h - the loop over one opened device; private to mayastor-load.
  *
- * A stream keeps `depth` I/Os in flight; each answer is judged and the next is begun. All streams
- * live on one reactor and add to one result.
+ * A stream keeps `depth` I/Os in flight; each answer is judged and the next is begun, at once or,
+ * with --rate, when the schedule of all streams has one due. All streams live on one reactor and
+ * add to one result.
  */
 #ifndef BENCH_LOAD_STREAM_H
 #define BENCH_LOAD_STREAM_H
@@ -10,6 +11,7 @@
 #include "base/prng.h"
 #include "bench/histogram.h"
 #include "bench/load_options.h"
+#include "bench/load_pace.h"
 #include "bench/stamp.h"
 #include "block/bdev_registry.h"
 #include "reactor/buffer_pool.h"
@@ -48,6 +50,7 @@ struct load_shared {
 	struct op *parent; /* one op_done() for each slot that has ended */
 	bool is_ending;	   /* no more I/O shall begin */
 	uint64_t begun_count;
+	struct load_pace pace; /* with --rate */
 	struct load_result result;
 };
 

@@ -326,6 +326,13 @@ void os_ring_wake(struct os_ring *ring)
 	ring->is_woken = true;
 }
 
+void os_ring_stats(const struct os_ring *ring, struct os_ring_stats *ret_stats)
+{
+	/* Virtual time: there is neither a kernel nor a CPU. */
+	ASSERT(ring != NULL);
+	*ret_stats = (struct os_ring_stats){0};
+}
+
 bool os_ring_buffers_register(struct os_ring *ring, void *memory, size_t size_bytes)
 {
 	if (nth_fails(ring->process, NTH_REGISTER))

@@ -19,6 +19,7 @@
 #include "api/mayastor/v1/snapshot_rebuild.pb-c.h"
 #include "api/mayastor/v1/stats.pb-c.h"
 #include "api/mayastor/v1/test.pb-c.h"
+#include "api/mayastor_c/v1/diagnostics.pb-c.h"
 
 static void absent_and_zero_differ_for_optional_fields(void **state)
 {
@@ -104,6 +105,7 @@ static void services_have_their_names_and_methods(void **state)
 		{&mayastor__v1__stats_rpc__descriptor, "mayastor.v1.StatsRpc", 4},
 		{&mayastor__v1__test_rpc__descriptor, "mayastor.v1.TestRpc", 5},
 		{&mayastor__v1__registration__descriptor, "mayastor.v1.Registration", 2},
+		{&mayastor_c__v1__diagnostics__descriptor, "mayastor_c.v1.Diagnostics", 1},
 	};
 
 	(void)state;

@@ -85,6 +85,11 @@ void bdev_stats(struct bdev *bdev, struct bdev_stats *ret_stats)
 	bdev_unlock(bdev);
 }
 
+uint64_t bdev_lock_count(const struct bdev *bdev)
+{
+	return counter_read(&bdev->lock_count);
+}
+
 /* Who uses it. */
 
 /* Context: main reactor. */

@@ -141,6 +141,7 @@ struct bdev {
 	struct list_node registry_link;
 	struct bdev_stats closed_stats; /* of channels closed since */
 	_Atomic uint32_t lock;
+	uint64_t lock_count; /* how often it was taken */
 };
 
 struct bdev_channel {
@@ -219,6 +220,8 @@ void bdev_grow(struct bdev *bdev, uint64_t block_count);
 
 /** Sum over open and closed channels. Context: any thread. */
 void bdev_stats(struct bdev *bdev, struct bdev_stats *ret_stats);
+/** How often its lock was taken, by management and statistics: I/O adds nothing. Any thread. */
+uint64_t bdev_lock_count(const struct bdev *bdev);
 
 static inline uint64_t bdev_size_bytes(const struct bdev *bdev)
 {

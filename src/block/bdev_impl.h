@@ -12,6 +12,7 @@ static inline void bdev_lock(struct bdev *bdev)
 {
 	while (atomic_exchange_explicit(&bdev->lock, 1, memory_order_acquire) != 0)
 		;
+	__atomic_store_n(&bdev->lock_count, bdev->lock_count + 1, __ATOMIC_RELAXED);
 }
 
 static inline void bdev_unlock(struct bdev *bdev)

@@ -4,7 +4,8 @@
  * All three are the same driver over os_disk.h, which takes the device exclusively: a disk that is
  * mounted, or that another engine serves, is refused (-EBUSY).
  *
- * Life of an I/O: TRANSFER, and FLUSH when zeroes must be durable, then REPLY.
+ * Life of an I/O: TRANSFER, and FLUSH when zeroes must be durable, then REPLY. Reads and writes may
+ * wait before TRANSFER is handed over: see disk_pace.h.
  *
  * Invariants:
  *  1. An I/O is answered only after the system answered it; FLUSH always reaches the device.
@@ -14,10 +15,13 @@
  *     asked every URING_CHECK_INTERVAL_NS and after each I/O that failed; it is announced once, on
  *     the main reactor.
  *  4. The bdev is freed only while no message to the main reactor is under way.
+ *  5. Reads and writes wait in arrival order, and only while others of their channel are in flight;
+ *     each of those that is answered lets as many go as there is room for. All else never waits.
  */
 #include "base/memory.h"
 #include "base/planted.h"
 #include "block/bdev_uri_impl.h"
+#include "block/disk_pace.h"
 #include "os/os_disk.h"
 
 #include <errno.h>
@@ -35,6 +39,12 @@ struct uring_bdev {
 	struct op *destroyer; /* waits for the message to arrive */
 };
 
+/* What one reactor has out on the device. */
+struct uring_channel {
+	struct disk_pace pace;
+	struct list_node waiting; /* of struct bdev_io */
+};
+
 enum uring_step {
 	URING_TRANSFER, /* what was asked for */
 	URING_FLUSH,	/* zeroes that must be durable */
@@ -46,6 +56,7 @@ struct uring_io {
 	struct op op;
 	struct bdev_io *io;
 	enum uring_step step;
+	uint64_t started_ns; /* handed over */
 	struct os_disk_io disk_io;
 };
 STATIC_ASSERT(sizeof(struct uring_io) <= BDEV_IO_DRIVER_BYTES);
@@ -160,17 +171,60 @@ static enum os_disk_op uring_operation(enum io_type type)
 	return OS_DISK_READ;
 }
 
+static bool uring_is_paced(const struct bdev_io *io)
+{
+	ASSERT((unsigned)io->type < IO_TYPE_COUNT);
+	ASSERT(io->channel->driver != NULL);
+	return io->type == IO_READ || io->type == IO_WRITE;
+}
+
+/* The answer was announced by op_wait(). */
+static void uring_hand_over(struct uring_io *request)
+{
+	struct reactor *reactor = request->io->channel->reactor;
+
+	ASSERT(request->disk_io.parent == &request->op);
+	ASSERT(request->op.pending == 1);
+	request->started_ns = reactor_now_ns(reactor);
+	os_disk_submit(reactor_ring(reactor), &request->disk_io);
+}
+
 static enum op_flow uring_disk_submit(struct uring_io *request)
 {
-	struct os_disk_io *disk_io = &request->disk_io;
+	struct bdev_io *io = request->io;
+	struct uring_channel *channel = io->channel->driver;
 
-	ASSERT(disk_io->disk != NULL);
-	ASSERT(request->io->channel != NULL);
-	ASSERT(disk_io->parent == &request->op);
+	ASSERT(request->disk_io.disk != NULL);
 	ASSERT(op_is_idle(&request->op));
 	op_wait(&request->op);
-	os_disk_submit(reactor_ring(request->io->channel->reactor), disk_io);
+	if (!uring_is_paced(io)) {
+		uring_hand_over(request);
+	} else if (list_is_empty(&channel->waiting) && disk_pace_may_start(&channel->pace)) {
+		disk_pace_start(&channel->pace);
+		uring_hand_over(request);
+	} else {
+		disk_pace_hold(&channel->pace);
+		list_push_back(&channel->waiting, &io->link);
+	}
 	return op_join(&request->op);
+}
+
+/* One is answered: it counts no more, and others may go. */
+static void uring_pace(struct uring_io *request)
+{
+	struct uring_channel *channel = request->io->channel->driver;
+	uint64_t now_ns = reactor_now_ns(request->io->channel->reactor);
+
+	ASSERT(now_ns >= request->started_ns);
+	disk_pace_answer(&channel->pace, now_ns, now_ns - request->started_ns);
+	while (!list_is_empty(&channel->waiting) && disk_pace_may_start(&channel->pace)) {
+		struct list_node *node = list_pop_front(&channel->waiting);
+		struct bdev_io *io = list_entry(node, struct bdev_io, link);
+
+		disk_pace_release(&channel->pace);
+		uring_hand_over((struct uring_io *)(void *)io->driver);
+	}
+	ASSERT(list_is_empty(&channel->waiting) || channel->pace.in_flight > 0);
 }
 
 static enum op_flow uring_transfer(struct uring_io *request)
@@ -235,6 +289,8 @@ static void uring_reply(struct uring_io *request)
 	ASSERT(op_is_idle(&request->op));
 	if (__builtin_expect(request->disk_io.result < 0, 0))
 		status = uring_judge_failure(uring, request->disk_io.result);
+	if (uring_is_paced(io))
+		uring_pace(request);
 	bdev_io_done(io, status);
 }
 
@@ -275,13 +331,24 @@ static void uring_submit(struct bdev_channel *channel, struct bdev_io *io)
 
 static int uring_channel_open(struct bdev_channel *channel)
 {
+	struct uring_channel *uring = memory_alloc(sizeof(*uring));
+
 	ASSERT(reactor_ring(channel->reactor) != NULL);
+	if (uring == NULL)
+		return -ENOMEM;
+	list_init(&uring->waiting);
+	channel->driver = uring;
 	return 0;
 }
 
 static void uring_channel_close(struct bdev_channel *channel)
 {
+	struct uring_channel *uring = channel->driver;
+
 	ASSERT(channel->inflight == 0);
+	ASSERT(list_is_empty(&uring->waiting));
+	ASSERT(uring->pace.in_flight == 0);
+	memory_free(uring);
 }
 
 static void uring_destroy(struct bdev *bdev, struct op *parent)

@@ -30,6 +30,9 @@ static struct seam {
 	uint64_t ahead_ns;
 	int flush_count;
 	int durable_count;
+	bool is_held; /* transfers are answered by held_answer() alone */
+	struct os_disk_io *held[64];
+	uint32_t held_count;
 } seam;
 
 int __wrap_os_disk_info(struct os_disk *disk, struct os_disk_info *ret_info)
@@ -48,7 +51,24 @@ void __wrap_os_disk_submit(struct os_ring *ring, struct os_disk_io *io)
 		op_done(io->parent);
 		return;
 	}
+	if (seam.is_held && io->operation != OS_DISK_FLUSH) {
+		assert_true(seam.held_count < 64);
+		seam.held[seam.held_count++] = io;
+		return;
+	}
 	__real_os_disk_submit(ring, io);
+}
+
+/* The first @count that are held are answered. */
+static void held_answer(uint32_t count)
+{
+	assert_true(count <= seam.held_count);
+	for (uint32_t i = 0; i < count; i++) {
+		seam.held[i]->result = 0;
+		op_done(seam.held[i]->parent);
+	}
+	seam.held_count -= count;
+	memmove(&seam.held[0], &seam.held[count], seam.held_count * sizeof(seam.held[0]));
 }
 
 uint64_t __wrap_os_clock_now_ns(struct os *os)
@@ -599,6 +619,126 @@ static void a_block_device_that_became_smaller_is_not_full(void **state)
 	file_remove(&file);
 }
 
+#define DEEP 32
+
+/* A host that always wants DEEP reads, block after block. */
+struct deep {
+	struct waiter waiter;
+	struct bdev_channel *channel;
+	struct bdev_io ios[DEEP];
+	struct iovec iov;
+	uint64_t next_block;
+};
+
+static void deep_fill(struct deep *deep)
+{
+	for (int i = 0; i < DEEP; i++) {
+		struct bdev_io *io = &deep->ios[i];
+
+		if (io->channel != NULL)
+			continue;
+		*io = (struct bdev_io){.parent = &deep->waiter.op,
+				       .type = IO_READ,
+				       .range = {deep->next_block++ % 2048, 1},
+				       .iov = &deep->iov,
+				       .iov_count = 1};
+		op_wait(&deep->waiter.op);
+		bdev_submit(deep->channel, io);
+	}
+	assert_int_equal(deep->waiter.op.pending, DEEP);
+}
+
+static struct deep *deep_make(struct fixture *fixture, struct bdev *bdev, uint8_t *bytes)
+{
+	struct deep *deep = memory_alloc(sizeof(*deep));
+
+	assert_non_null(deep);
+	waiter_init(&deep->waiter, fixture->main);
+	deep->channel = fixture_open(bdev, fixture->main);
+	deep->iov = (struct iovec){bytes, 512};
+	seam.is_held = true;
+	fixture_turn(fixture);
+	return deep;
+}
+
+static void deep_free(struct fixture *fixture, struct deep *deep)
+{
+	while (deep->waiter.op.pending > 0) {
+		held_answer(seam.held_count);
+		fixture_turn(fixture);
+	}
+	assert_int_equal(seam.held_count, 0);
+	bdev_channel_close(deep->channel);
+	memory_free(deep);
+}
+
+static void a_disk_in_lockstep_finds_work_behind_its_answers(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t *bytes = pages(4096);
+	struct bdev *bdev;
+	struct deep *deep;
+	struct file file;
+	uint64_t oldest;
+
+	file_make(&file, 1 << 20);
+	bdev = fixture_create(fixture, file.uri);
+	deep = deep_make(fixture, bdev, bytes);
+	for (int i = 0; i < 50; i++) {
+		deep_fill(deep);
+		seam.ahead_ns += 200000;
+		held_answer(seam.held_count);
+		fixture_turn(fixture);
+	}
+	deep_fill(deep);
+	assert_int_equal(seam.held_count, DEEP - DEEP * 3 / 8);
+	/* What waits is not in the way of a flush. */
+	assert_int_equal(
+		fixture_io(fixture, deep->channel, IO_FLUSH, (struct block_range){0}, NULL), IO_OK);
+	/* Each answer lets one go that waited. */
+	held_answer(1);
+	fixture_turn(fixture);
+	assert_int_equal(seam.held_count, DEEP - DEEP * 3 / 8);
+	/* When the disk has answered it gets those that waited, oldest first. */
+	oldest = seam.held[seam.held_count - 1]->offset_bytes + 512;
+	seam.ahead_ns += 200000;
+	held_answer(seam.held_count);
+	fixture_turn(fixture);
+	assert_int_equal(seam.held_count, DEEP * 3 / 8 - 1);
+	for (uint32_t i = 0; i < seam.held_count; i++)
+		assert_int_equal(seam.held[i]->offset_bytes, (oldest + i * 512) % (2048 * 512));
+	deep_free(fixture, deep);
+	seam_reset();
+	fixture_destroy(fixture, bdev);
+	memory_free_pages(bytes, 4096);
+	file_remove(&file);
+}
+
+static void a_disk_that_answers_one_by_one_has_all_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t *bytes = pages(4096);
+	struct bdev *bdev;
+	struct deep *deep;
+	struct file file;
+
+	file_make(&file, 1 << 20);
+	bdev = fixture_create(fixture, file.uri);
+	deep = deep_make(fixture, bdev, bytes);
+	for (int i = 0; i < 50 * DEEP; i++) {
+		deep_fill(deep);
+		assert_int_equal(seam.held_count, DEEP);
+		seam.ahead_ns += 20000;
+		held_answer(1);
+		fixture_turn(fixture);
+	}
+	deep_free(fixture, deep);
+	seam_reset();
+	fixture_destroy(fixture, bdev);
+	memory_free_pages(bytes, 4096);
+	file_remove(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +754,8 @@ int main(void)
 		RULE(growth_is_seen_by_rescan_alone),
 		RULE(a_block_device_grows_and_is_lost),
 		RULE(a_block_device_that_became_smaller_is_not_full),
+		RULE(a_disk_in_lockstep_finds_work_behind_its_answers),
+		RULE(a_disk_that_answers_one_by_one_has_all_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

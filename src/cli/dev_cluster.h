@@ -92,6 +92,12 @@ bool dev_attach_is_whole(const struct dev_cluster *cluster);
 enum cli_exit dev_status(struct dev_cluster *cluster, FILE *out)
 	__attribute__((warn_unused_result));
 
+/* dev_reactors.c */
+
+/** Writes what the reactors of all running engines did. Return: as dev_status(), or CLI_FAILED. */
+enum cli_exit dev_reactors(struct dev_cluster *cluster, FILE *out, struct cli_error *error)
+	__attribute__((warn_unused_result));
+
 /* dev_command.c */
 
 /** Does what @options say. Return: the exit status; unless it is CLI_OK @error may have a text. */

@@ -286,7 +286,7 @@ static enum cli_exit command_run(struct dev_cluster *cluster, struct cli_error *
 {
 	enum cli_exit rc = CLI_OK;
 
-	if (cluster->options->command != DEV_STATUS)
+	if (cluster->options->command != DEV_STATUS && cluster->options->command != DEV_REACTORS)
 		rc = dev_directory_lock(&cluster->directory, error);
 	if (rc == CLI_OK && cluster->options->command != DEV_UP &&
 	    cluster->options->command != DEV_DOWN)
@@ -310,6 +310,8 @@ static enum cli_exit command_run(struct dev_cluster *cluster, struct cli_error *
 		return kill_run(cluster, error);
 	case DEV_HEAL:
 		return heal_run(cluster, error);
+	case DEV_REACTORS:
+		return dev_reactors(cluster, stdout, error);
 	}
 	return CLI_FAILED;
 }

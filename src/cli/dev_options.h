@@ -18,8 +18,9 @@ enum dev_command {
 	DEV_START,
 	DEV_KILL,
 	DEV_HEAL,
+	DEV_REACTORS,
 };
-#define DEV_COMMAND_COUNT 8
+#define DEV_COMMAND_COUNT 9
 
 enum dev_output { DEV_OUTPUT_TABLE, DEV_OUTPUT_JSON, DEV_OUTPUT_YAML };
 

@@ -7,6 +7,7 @@
 #include "cli/engine_client.h"
 
 #include "api/mayastor/v1/bdev.pb-c.h"
+#include "api/mayastor_c/v1/diagnostics.pb-c.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +234,42 @@ enum cli_exit engine_child_remove(struct rpc_session *session, const struct dev_
 	call.request = &request.base;
 	call.response_type = &mayastor__v1__remove_child_nexus_response__descriptor;
 	return call_simply(session, &call, error);
+}
+
+enum cli_exit engine_reactors_get(struct rpc_session *session, const struct dev_node *node,
+				  struct engine_reactors *ret_reactors, struct cli_error *error)
+{
+	Google__Protobuf__Empty request = GOOGLE__PROTOBUF__EMPTY__INIT;
+	const MayastorC__V1__GetReactorStatsResponse *response;
+	struct session_call call = call_to(node);
+	enum cli_exit rc;
+
+	call.method = "/mayastor_c.v1.Diagnostics/GetReactorStats";
+	call.request = &request.base;
+	call.response_type = &mayastor_c__v1__get_reactor_stats_response__descriptor;
+	rc = rpc_session_call(session, &call, error);
+	if (rc != CLI_OK)
+		return rc;
+	response = (const void *)call.response;
+	ret_reactors->count = 0;
+	for (size_t i = 0; i < response->n_reactors && i < REACTORS_MAX; i++) {
+		const MayastorC__V1__ReactorStats *from = response->reactors[i];
+
+		ret_reactors->reactors[ret_reactors->count++] = (struct engine_reactor){
+			.index = from->index,
+			.turns = from->turns,
+			.sleeps = from->sleeps,
+			.completions = from->completions,
+			.ops = from->ops,
+			.messages = from->messages,
+			.enters = from->enters,
+			.yields = from->yields,
+			.spin_ns = from->spin_ns,
+			.cpu_ns = from->cpu_ns,
+		};
+	}
+	session_call_release(&call);
+	return CLI_OK;
 }
 
 static int64_t milliseconds(const Google__Protobuf__Timestamp *time)

@@ -4,6 +4,7 @@
 #define CLI_ENGINE_CLIENT_H
 
 #include "api/mayastor/v1/nexus.pb-c.h"
+#include "base/limits.h"
 #include "cli/dev_state.h"
 #include "cli/rpc_session.h"
 
@@ -84,6 +85,29 @@ enum cli_exit engine_child_remove(struct rpc_session *session, const struct dev_
 enum cli_exit engine_rebuild_last(struct rpc_session *session, const struct dev_node *node,
 				  const struct engine_child_name *child,
 				  struct engine_rebuild *ret_rebuild, struct cli_error *error)
+	__attribute__((warn_unused_result));
+
+/* What a reactor did since its engine started. */
+struct engine_reactor {
+	uint32_t index;
+	uint64_t turns;
+	uint64_t sleeps;
+	uint64_t completions;
+	uint64_t ops;
+	uint64_t messages;
+	uint64_t enters;
+	uint64_t yields;
+	uint64_t spin_ns;
+	uint64_t cpu_ns;
+};
+
+struct engine_reactors {
+	uint32_t count;
+	struct engine_reactor reactors[REACTORS_MAX];
+};
+
+enum cli_exit engine_reactors_get(struct rpc_session *session, const struct dev_node *node,
+				  struct engine_reactors *ret_reactors, struct cli_error *error)
 	__attribute__((warn_unused_result));
 
 /** "online", "degraded" ... for people. */

@@ -191,6 +191,7 @@ static void mirrors_start(struct engine *engine)
 		return;
 	}
 	options.recorder = record_store_recorder(engine->records);
+	options.rebuild_bytes_per_second = (uint64_t)engine->options->rebuild_mib_per_second << 20;
 	rc = nexus_set_create(&options, &engine->nexuses);
 	if (rc != 0)
 		step_fail(engine, rc, "the mirrors cannot start: %s", strerror(-rc));
@@ -333,6 +334,7 @@ static void management_start(struct engine *engine)
 		rpc_bdev_register(engine);
 		rpc_nexus_register(engine);
 		rpc_host_register(engine);
+		rpc_diagnostics_register(engine);
 	}
 	rc = rpc_server_listen(engine->rpc, &address, NULL);
 	if (rc != 0)

@@ -106,5 +106,6 @@ struct reactor *engine_home_choose(struct engine *engine);
 void rpc_bdev_register(struct engine *engine);
 void rpc_nexus_register(struct engine *engine);
 void rpc_host_register(struct engine *engine);
+void rpc_diagnostics_register(struct engine *engine);
 
 #endif

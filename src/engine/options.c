@@ -498,7 +498,9 @@ static int environment_apply(struct parse *parse)
 		      &options->initiator_keep_alive_ms) != 0 ||
 	    count_take(parse, "NVMF_TCP_MAX_QUEUE_DEPTH", 2, 1024, &options->target_queue_depth) ||
 	    count_take(parse, "NVMF_TCP_MAX_QPAIRS_PER_CTRL", 2, 32,
-		       &options->target_queue_pairs_max) != 0)
+		       &options->target_queue_pairs_max) != 0 ||
+	    count_take(parse, "NEXUS_REBUILD_MIB_S", 0, 1u << 20,
+		       &options->rebuild_mib_per_second) != 0)
 		return -EINVAL;
 	return 0;
 }
@@ -640,7 +642,8 @@ void options_help(FILE *out)
 	}
 	fputs("\n\nEnvironment: NEXUS_NVMF_ANA_ENABLE=1, HOSTNQN,\n"
 	      "MAYASTOR_NVMF_HOSTID, NVME_TIMEOUT, NVME_TIMEOUT_ADMIN, NVME_KATO,\n"
-	      "NVMF_TCP_MAX_QUEUE_DEPTH, NVMF_TCP_MAX_QPAIRS_PER_CTRL.\n\n"
+	      "NVMF_TCP_MAX_QUEUE_DEPTH, NVMF_TCP_MAX_QPAIRS_PER_CTRL,\n"
+	      "NEXUS_REBUILD_MIB_S.\n\n"
 	      "Exit status: 0 after a clean stop, 1 when the start failed, 2 for wrong options.\n",
 	      out);
 }

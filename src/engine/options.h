@@ -27,6 +27,7 @@ struct engine_options {
 	uint16_t target_crdt[3];	       /* units of 100 ms */
 	uint32_t target_queue_depth;
 	uint32_t target_queue_pairs_max;	  /* of one controller, admin included */
+	uint32_t rebuild_mib_per_second;	  /* of each rebuild; 0: no limit */
 	char state_directory[OPTIONS_PATH_BYTES]; /* loss records live here */
 	char ptpl_directory[OPTIONS_PATH_BYTES];  /* "": reservations do not persist */
 	uint32_t core_count;

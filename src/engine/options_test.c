@@ -34,11 +34,17 @@ static enum options_outcome parse(const char *line, struct engine_options *optio
 
 static int environment_clear(void **state)
 {
-	static const char *const names[] = {"HOSTNAME",	      "MY_POD_IP",
-					    "NVMF_TGT_IFACE", "RUST_LOG",
-					    "NVMF_TGT_CRDT",  "MAYASTOR_STATE_DIR",
-					    "HOSTNQN",	      "NVME_TIMEOUT",
-					    "NVME_KATO",      "NEXUS_NVMF_ANA_ENABLE"};
+	static const char *const names[] = {"HOSTNAME",
+					    "MY_POD_IP",
+					    "NVMF_TGT_IFACE",
+					    "RUST_LOG",
+					    "NVMF_TGT_CRDT",
+					    "MAYASTOR_STATE_DIR",
+					    "HOSTNQN",
+					    "NVME_TIMEOUT",
+					    "NVME_KATO",
+					    "NEXUS_NVMF_ANA_ENABLE",
+					    "NEXUS_REBUILD_MIB_S"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -130,6 +136,23 @@ static void right_options_are_taken(void **state)
 	assert_string_equal(options.grpc_ip, "fd00::7");
 }
 
+static void rebuilds_have_no_limit_unless_one_is_set(void **state)
+{
+	struct engine_options options;
+	char error[512] = "";
+
+	(void)state;
+	assert_int_equal(parse("", &options, error, sizeof(error)), OPTIONS_RUN);
+	assert_int_equal(options.rebuild_mib_per_second, 0);
+	setenv("NEXUS_REBUILD_MIB_S", "200", 1);
+	assert_int_equal(parse("", &options, error, sizeof(error)), OPTIONS_RUN);
+	assert_int_equal(options.rebuild_mib_per_second, 200);
+	setenv("NEXUS_REBUILD_MIB_S", "fast", 1);
+	assert_int_equal(parse("", &options, error, sizeof(error)), OPTIONS_WRONG);
+	assert_non_null(strstr(error, "NEXUS_REBUILD_MIB_S"));
+	environment_clear(NULL);
+}
+
 static void command_line_wins_over_environment(void **state)
 {
 	struct engine_options options;
@@ -161,6 +184,7 @@ int main(void)
 		cmocka_unit_test(wrong_options_are_refused_and_named),
 		cmocka_unit_test(right_options_are_taken),
 		cmocka_unit_test(command_line_wins_over_environment),
+		cmocka_unit_test(rebuilds_have_no_limit_unless_one_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, environment_clear, NULL);

@@ -3,9 +3,10 @@
  *
  * A ring belongs to one thread (its reactor): the one of its first turn. It may be made, and its
  * listeners and memory prepared, on another thread before that, and destroyed on another after the
- * last turn. Submissions only prepare; os_ring_turn() hands
- * everything prepared to the kernel at once, reaps completions, and may sleep. Completions call
- * op_done() or op_wake() on the ops that were given; no other code runs inside os_ring_turn().
+ * last turn. Submissions prepare; os_ring_turn() hands everything prepared to the kernel at once,
+ * reaps completions, and may sleep. Transfers of disks may be handed over before the turn's end.
+ * Completions call op_done() or op_wake() on the ops that were given; no other code runs inside
+ * os_ring_turn().
  */
 #ifndef OS_OS_RING_H
 #define OS_OS_RING_H
@@ -63,5 +64,13 @@ void os_ring_wake(struct os_ring *ring);
  * Return: true if registered.
  */
 bool os_ring_buffers_register(struct os_ring *ring, void *memory, size_t size_bytes);
+
+struct os_ring_stats {
+	uint64_t enters; /* entries of the owner into the kernel, to submit, reap or sleep */
+	uint64_t cpu_ns; /* of the owner's thread since it began; 0 before the first turn */
+};
+
+/** What the ring and its owner have used. Context: any thread. */
+void os_ring_stats(const struct os_ring *ring, struct os_ring_stats *ret_stats);
 
 #endif

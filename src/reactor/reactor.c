@@ -48,6 +48,17 @@ struct reactor {
 	_Alignas(64) _Atomic(struct reactor_message *) messages; /* newest first */
 };
 
+/* Others may read them at any time. */
+static void counter_add(uint64_t *counter, uint64_t value)
+{
+	__atomic_store_n(counter, *counter + value, __ATOMIC_RELAXED);
+}
+
+static uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 void reactor_options_default(struct reactor_options *ret_options)
 {
 	*ret_options = (struct reactor_options){
@@ -168,15 +179,16 @@ static bool spin(struct reactor *reactor, uint64_t idle_since_ns, uint64_t due_n
 	while (now_ns < until_ns) {
 		for (int look = 0; look < SPIN_LOOKS; look++) {
 			if (has_event(reactor)) {
-				reactor->stats.spin_ns += now_ns - idle_since_ns;
+				counter_add(&reactor->stats.spin_ns, now_ns - idle_since_ns);
 				return true;
 			}
 			cpu_relax();
 		}
+		counter_add(&reactor->stats.yields, 1);
 		os_thread_yield(reactor->os);
 		now_ns = os_clock_now_ns(reactor->os);
 	}
-	reactor->stats.spin_ns += now_ns - idle_since_ns;
+	counter_add(&reactor->stats.spin_ns, now_ns - idle_since_ns);
 	return false;
 }
 
@@ -193,7 +205,7 @@ static uint32_t idle(struct reactor *reactor, uint64_t due_ns)
 	if (spin(reactor, idle_since_ns, due_ns)) {
 		count = os_ring_turn(reactor->ring, OS_WAIT_NOT);
 	} else {
-		reactor->stats.sleeps++;
+		counter_add(&reactor->stats.sleeps, 1);
 		count = os_ring_turn(reactor->ring, due_ns);
 	}
 	reactor->now_ns = os_clock_now_ns(reactor->os);
@@ -293,10 +305,10 @@ bool reactor_turn(struct reactor *reactor, bool may_sleep)
 	ops = op_queue_run(&reactor->ready, READY_BUDGET);
 	ops += late_part(reactor);
 	reactor->is_turning = false;
-	stats->turns++;
-	stats->completions += completions;
-	stats->messages += messages;
-	stats->ops_run += ops;
+	counter_add(&stats->turns, 1);
+	counter_add(&stats->completions, completions);
+	counter_add(&stats->messages, messages);
+	counter_add(&stats->ops_run, ops);
 	return completions + messages + timers + ops > 0;
 }
 
@@ -403,5 +415,19 @@ void reactor_send(struct reactor *receiver, struct reactor_message *message)
 
 void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret_stats)
 {
-	*ret_stats = reactor->stats;
+	const struct reactor_stats *stats = &reactor->stats;
+	struct os_ring_stats ring;
+
+	os_ring_stats(reactor->ring, &ring);
+	*ret_stats = (struct reactor_stats){
+		.turns = counter_read(&stats->turns),
+		.sleeps = counter_read(&stats->sleeps),
+		.completions = counter_read(&stats->completions),
+		.ops_run = counter_read(&stats->ops_run),
+		.messages = counter_read(&stats->messages),
+		.spin_ns = counter_read(&stats->spin_ns),
+		.yields = counter_read(&stats->yields),
+		.enters = ring.enters,
+		.cpu_ns = ring.cpu_ns,
+	};
 }

@@ -106,7 +106,11 @@ struct reactor_stats {
 	uint64_t ops_run;
 	uint64_t messages;
 	uint64_t spin_ns;
+	uint64_t yields; /* of the core to others, while spinning */
+	uint64_t enters; /* into the kernel, for the ring */
+	uint64_t cpu_ns; /* of its thread */
 };
+/** Context: any thread. */
 void reactor_stats(const struct reactor *reactor, struct reactor_stats *ret_stats);
 
 #endif

@@ -241,6 +241,30 @@ static void an_idle_reactor_sleeps(void **state)
 	assert_int_equal(stats.spin_ns, 0);
 }
 
+static void counters_tell_what_was_asked_of_the_kernel(void **state)
+{
+	struct fixture *fixture = *state;
+	struct reactor_stats before, after;
+	struct alarm alarm;
+
+	reactor_turn(fixture->reactor, false);
+	reactor_stats(fixture->reactor, &before);
+	for (int i = 0; i < 10; i++)
+		reactor_turn(fixture->reactor, false);
+	reactor_stats(fixture->reactor, &after);
+	/* Nothing was submitted and nothing came: no reason to go there. */
+	assert_int_equal(after.enters, before.enters);
+	assert_true(before.enters > 0);
+	assert_true(before.cpu_ns > 0 && after.cpu_ns > before.cpu_ns);
+	alarm_init(&alarm, fixture, 't');
+	reactor_timer_start(&alarm.timer, MS);
+	reactor_turn(fixture->reactor, true);
+	reactor_stats(fixture->reactor, &after);
+	assert_int_equal(after.enters, before.enters + 1);
+	assert_int_equal(after.sleeps, before.sleeps + 1);
+	reactor_timer_stop(&alarm.timer);
+}
+
 static void a_stop_before_the_run_ends_it_at_once(void **state)
 {
 	struct fixture *fixture = *state;
@@ -263,6 +287,7 @@ int main(void)
 		CASE(a_timer_that_rearms_itself_at_once_waits_for_the_next_turn),
 		CASE(a_delay_beyond_the_end_of_time_never_expires),
 		CASE(an_idle_reactor_sleeps),
+		CASE(counters_tell_what_was_asked_of_the_kernel),
 		CASE(a_stop_before_the_run_ends_it_at_once),
 	};
 

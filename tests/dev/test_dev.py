@@ -29,7 +29,8 @@ BUILD = pathlib.Path(os.environ.get("MAYASTOR_BUILD", ROOT / "build")).resolve()
 MAYASTOR = BUILD / "src/cli/mayastor"
 ATTACH = BUILD / "src/attach/mayastor-attach"
 ENGINE = BUILD / "src/engine/io-engine"
-COMMANDS = ["up", "status", "down", "attach", "detach", "start", "kill", "heal"]
+COMMANDS = ["up", "status", "down", "attach", "detach", "start", "kill", "heal",
+            "reactors"]
 MIB = 1 << 20
 SIZE = 32 * MIB
 COPY_HEAD = 5 * MIB
@@ -212,7 +213,12 @@ def test_up_status_down(cluster):
     assert "attachment" not in status
     pids = list(cluster.pids().values())
     assert sorted(pids) == sorted(processes_of(cluster.folder))
+    reactors = json.loads(cluster.ok("reactors", "-o", "json"))["reactors"]
+    assert [reactor["node"] for reactor in reactors] == ["node-1", "node-2", "node-3"]
+    assert all(reactor["enters"] > 0 and reactor["cpu_ns"] > 0 for reactor in reactors)
+    assert "SYSCALLS" in cluster.ok("reactors")
     cluster.ok("down")
+    assert cluster.run("reactors").returncode == NOT_RUNNING
     assert processes_of(cluster.folder) == []
     done = cluster.run("status")
     assert done.returncode == NOT_RUNNING

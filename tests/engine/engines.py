@@ -78,6 +78,7 @@ class Engine:
         self.bdev = pb.bdev.BdevRpcStub(self.channel)
         self.nexus = pb.nexus.NexusRpcStub(self.channel)
         self.host = pb.host.HostRpcStub(self.channel)
+        self.diagnostics = pb.diagnostics.DiagnosticsStub(self.channel)
         self.host.GetMayastorInfo(pb.empty.Empty(), wait_for_ready=True, timeout=20)
 
     def start_in(self, network):

@@ -8,7 +8,7 @@ They are never committed. Use:
     channel = grpc.insecure_channel("127.0.0.1:10124")
     pools = pb.pool.PoolRpcStub(channel).ListPools(pb.pool.ListPoolOptions())
 
-load() compiles proto/mayastor/v1/*.proto with protoc into a directory below the system's temporary
+load() compiles proto/mayastor*/v1/*.proto with protoc into a directory below the system's temporary
 one (or MAYASTOR_STUBS_DIR), once per content of the files, and imports the result. Each file
 becomes an attribute: pb.nexus, pb.pool, pb.snapshot_rebuild ... with its messages and enum values
 and, for a service Foo, FooStub(channel) to call it and add_Foo(server, servicer) to serve it with
@@ -111,8 +111,8 @@ def _namespace(out, stem):
 
 
 def load():
-    """The stubs of mayastor.v1 as described above."""
-    paths = sorted(PROTO_ROOT.glob("mayastor/v1/*.proto"))
+    """The stubs of mayastor.v1 and mayastor_c.v1 as described above."""
+    paths = sorted(PROTO_ROOT.glob("mayastor*/v1/*.proto"))
     names = [str(path.relative_to(PROTO_ROOT)) for path in paths]
     out = _compile(PROTO_ROOT, names, _digest(paths))
     stubs = types.SimpleNamespace()

@@ -42,6 +42,12 @@ def test_a_service_has_its_methods(pb, name):
     assert [m.name for m in described.methods] == SERVICES[name].split()
 
 
+def test_services_of_this_engine_alone_have_a_package_of_their_own(pb):
+    described = pb.diagnostics.DESCRIPTOR.services_by_name["Diagnostics"]
+    assert described.full_name == "mayastor_c.v1.Diagnostics"
+    assert [m.name for m in described.methods] == ["GetReactorStats"]
+
+
 def test_optional_fields_have_presence_and_others_have_not(pb):
     request = pb.pool.CreatePoolRequest(cluster_size=0)
     assert request.HasField("cluster_size")

@@ -101,6 +101,7 @@ static void transfer_prepare(struct os_disk_io *io)
 	}
 	if (io->operation == OS_DISK_WRITE && io->is_durable)
 		sqe->rw_flags = RWF_DSYNC;
+	ring_transfer_prepared(request->ring);
 }
 
 /* Moves on by @size_bytes, and over iovecs without bytes. Return: true if something is left. */

@@ -359,6 +359,42 @@ static void many_operations_in_flight_all_finish(void **state)
 	free(iovs);
 }
 
+/* The disk works while the others are prepared: one, then two, then four together. */
+static void the_first_transfers_of_a_turn_are_not_kept_for_its_end(void **state)
+{
+	enum { COUNT = 8 };
+	static const unsigned kept[COUNT] = {0, 1, 0, 1, 2, 3, 0, 1};
+	struct fixture *fixture = *state;
+	struct os_disk_io ios[COUNT];
+	struct iovec iov = {fixture->arena, BLOCK};
+	struct test_op waiter;
+	struct os_disk *disk;
+
+	assert_int_equal(os_disk_open(fixture->loop.os, fixture->path, 0, &disk), 0);
+	assert_int_equal(os_disk_grow(disk, COUNT * BLOCK), 0);
+	for (int turn = 0; turn < 2; turn++) {
+		test_loop_turn(&fixture->loop, 0);
+		test_op_init(&waiter, &fixture->loop);
+		for (int i = 0; i < COUNT; i++) {
+			ios[i] = (struct os_disk_io){.parent = &waiter.op,
+						     .disk = disk,
+						     .operation = OS_DISK_READ,
+						     .offset_bytes = (uint64_t)i * BLOCK,
+						     .size_bytes = BLOCK,
+						     .iov = &iov,
+						     .iov_count = 1,
+						     .result = 1};
+			op_wait(&waiter.op);
+			os_disk_submit(fixture->loop.ring, &ios[i]);
+			assert_int_equal(io_uring_sq_ready(&fixture->loop.ring->uring), kept[i]);
+		}
+		test_loop_until(&fixture->loop, waiter.op.pending == 0);
+		for (int i = 0; i < COUNT; i++)
+			assert_int_equal(ios[i].result, 0);
+	}
+	os_disk_close(disk);
+}
+
 /* More iovecs than the kernel takes at once. */
 static void very_many_iovecs_are_transferred_in_parts(void **state)
 {
@@ -467,6 +503,7 @@ static int kind_run(const enum ring_kind *kind)
 		T(read_only_disk_refuses_writes),
 		T(ranges_out_of_bounds_are_refused),
 		T(many_operations_in_flight_all_finish),
+		T(the_first_transfers_of_a_turn_are_not_kept_for_its_end),
 		T(very_many_iovecs_are_transferred_in_parts),
 		T(block_device_behaves_like_a_file),
 	};

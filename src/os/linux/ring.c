@@ -8,7 +8,8 @@
  *  3. The descriptor is written only by whoever finds the owner SLEEPING; every other wake costs
  *     one atomic exchange. Each turn takes the wake, so the owner looks for its cause afterwards.
  *  4. A completion is taken out of the queue before its handler runs, and handlers only prepare
- *     submissions, so a handler that meets a full submission queue can hand it over safely.
+ *     submissions, so a handler that meets a full submission queue, or prepares the first transfer
+ *     of a turn, can hand the queue over safely.
  */
 #include "base/memory.h"
 #include "os/linux/ring_impl.h"
@@ -17,6 +18,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CQ_FACTOR     8
@@ -60,6 +62,14 @@ static bool is_passing_refusal(int rc)
 	return rc == -EINTR || rc == -ETIME || rc == -EAGAIN || rc == -EBUSY;
 }
 
+/* Before each entry into the kernel. */
+static void enter_count(struct os_ring *ring)
+{
+	uint64_t count = atomic_load_explicit(&ring->enter_count, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->enter_count, count + 1, memory_order_relaxed);
+}
+
 static unsigned kernel_flags(const struct os_ring *ring)
 {
 	return IO_URING_READ_ONCE(*ring->uring.sq.kflags);
@@ -76,6 +86,7 @@ struct io_uring_sqe *ring_submission(struct os_ring *ring, struct completion *co
 		REACHED("ring_submission_queue_full");
 		if (!ring->is_enabled)
 			ring_enable(ring);
+		enter_count(ring);
 		rc = io_uring_submit(&ring->uring);
 		ASSERT(rc >= 0 || is_passing_refusal(rc));
 		if (rc < 0)
@@ -86,6 +97,23 @@ struct io_uring_sqe *ring_submission(struct os_ring *ring, struct completion *co
 	/* The prepare functions leave it alone. */
 	io_uring_sqe_set_data(sqe, completion);
 	return sqe;
+}
+
+void ring_transfer_prepared(struct os_ring *ring)
+{
+	int rc;
+
+	ASSERT(ring->transfer_count < ring->transfer_batch);
+	if (!ring->is_enabled)
+		return;
+	ring->transfer_count++;
+	if (ring->transfer_count < ring->transfer_batch)
+		return;
+	ring->transfer_count = 0;
+	ring->transfer_batch *= 2;
+	enter_count(ring);
+	rc = io_uring_submit(&ring->uring);
+	ASSERT(rc >= 0 || is_passing_refusal(rc));
 }
 
 static void cancelled_handle(struct completion *completion, int32_t result, uint32_t flags)
@@ -163,6 +191,7 @@ int ring_create(struct os *os, const struct os_ring_options *options, enum ring_
 	ring->cancelled.handle = cancelled_handle;
 	ring->woken.handle = woken_handle;
 	ring->has_multishot_accept = true;
+	ring->transfer_batch = 1;
 	list_init(&ring->overfull);
 	atomic_init(&ring->wake_state, WAKE_AWAKE);
 	/* Blocking on purpose: a non-blocking descriptor would make the armed read fail. */
@@ -241,6 +270,7 @@ static void ring_sleep(struct os_ring *ring, uint64_t wait_until_ns)
 	}
 	if (!atomic_compare_exchange_strong(&ring->wake_state, &expected, WAKE_SLEEPING))
 		wait_count = 0;
+	enter_count(ring);
 	if (wait_count > 0)
 		rc = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, timeout_used, NULL);
 	else
@@ -262,6 +292,7 @@ uint32_t os_ring_turn(struct os_ring *ring, uint64_t wait_until_ns)
 		ring_sleep(ring, wait_until_ns);
 	} else if (io_uring_sq_ready(&ring->uring) > 0 ||
 		   (kernel_flags(ring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+		enter_count(ring);
 		rc = io_uring_submit_and_get_events(&ring->uring);
 		ASSERT(rc >= 0 || is_passing_refusal(rc));
 	}
@@ -269,6 +300,8 @@ uint32_t os_ring_turn(struct os_ring *ring, uint64_t wait_until_ns)
 	if (atomic_load_explicit(&ring->wake_state, memory_order_relaxed) != WAKE_AWAKE)
 		atomic_exchange(&ring->wake_state, WAKE_AWAKE);
 
+	ring->transfer_count = 0;
+	ring->transfer_batch = 1;
 	/* Only what is there now: handlers may complete more, and the turn shall end. */
 	ready = io_uring_cq_ready(&ring->uring);
 	for (; count < ready; count++) {
@@ -309,6 +342,28 @@ void os_ring_wake(struct os_ring *ring)
 		rc = write(ring->wake_fd, &one, sizeof(one));
 	} while (rc < 0 && errno == EINTR);
 	errno = saved_errno;
+}
+
+/* The CPU clock of a thread, by its number: what pthread_getcpuclockid() makes of a pthread_t. */
+static clockid_t thread_clock(pid_t thread)
+{
+	const unsigned of_thread = 4, of_scheduler = 2;
+
+	return (clockid_t)(~(unsigned)thread << 3 | of_thread | of_scheduler);
+}
+
+void os_ring_stats(const struct os_ring *ring, struct os_ring_stats *ret_stats)
+{
+	pid_t thread = atomic_load_explicit(&ring->owner_thread, memory_order_relaxed);
+	struct timespec used = {0};
+
+	/* Refused when the thread has ended: nothing is known then. */
+	if (thread != 0 && clock_gettime(thread_clock(thread), &used) < 0)
+		used = (struct timespec){0};
+	*ret_stats = (struct os_ring_stats){
+		.enters = atomic_load_explicit(&ring->enter_count, memory_order_relaxed),
+		.cpu_ns = (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec,
+	};
 }
 
 bool os_ring_buffers_register(struct os_ring *ring, void *memory, size_t size_bytes)

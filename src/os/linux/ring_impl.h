@@ -66,11 +66,14 @@ enum ring_kind {
 struct os_ring {
 	struct io_uring uring;
 	struct os *os;
-	bool is_enabled; /* bound to its thread */
-	pid_t owner_thread;
-	uint32_t in_flight;	    /* submissions whose last completion is out, cancels too */
-	uint32_t cancels_in_flight; /* of them, cancels */
+	bool is_enabled;	      /* bound to its thread */
+	_Atomic pid_t owner_thread;   /* 0 before it is enabled */
+	_Atomic uint64_t enter_count; /* written by the owner alone */
+	uint32_t in_flight;	      /* submissions whose last completion is out, cancels too */
+	uint32_t cancels_in_flight;   /* of them, cancels */
 	struct completion cancelled;
+	uint32_t transfer_count; /* prepared in this turn and not handed over */
+	uint32_t transfer_batch; /* so many are handed over together; doubles within a turn */
 
 	_Atomic uint32_t wake_state; /* of enum wake_state */
 	int wake_fd;
@@ -96,6 +99,12 @@ int ring_create(struct os *os, const struct os_ring_options *options, enum ring_
  * the kernel first.
  */
 struct io_uring_sqe *ring_submission(struct os_ring *ring, struct completion *completion);
+
+/*
+ * A transfer of a disk was prepared: the first of a turn is handed to the kernel at once, so that
+ * the disk works while the others are prepared, then two together, then four ...
+ */
+void ring_transfer_prepared(struct os_ring *ring);
 
 /* Asks for the end of what was submitted with @completion, which still completes as usual. */
 void ring_cancel(struct os_ring *ring, struct completion *completion);
