@@ -98,6 +98,11 @@ void range_lock(struct range_locks *locks, struct range_lock *lock)
 
 	list_init(&lock->link);
 	lock->is_granted = false;
+	if (!lock->is_exclusive && list_is_empty(&locks->granted_exclusive) &&
+	    list_is_empty(&locks->waiting)) {
+		lock_grant(locks, lock);
+		return;
+	}
 	if (lock_must_wait(locks, &locks->waiting, lock)) {
 		ASSERT(lock->parent != NULL);
 		op_wait(lock->parent);

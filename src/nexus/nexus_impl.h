@@ -296,6 +296,7 @@ struct nexus {
 	uint32_t pause_count;
 	uint32_t generation;
 	uint32_t active[2]; /* I/O in work by generation */
+	uint64_t io_count;  /* I/O that were begun */
 	struct list_node drains;
 	struct range_locks locks;
 	struct overlap overlap;
@@ -322,15 +323,30 @@ struct nexus_set {
 
 #define CHILD_BIT(slot) (1u << (slot))
 
-/* Slots of a mask, ascending. */
-#define for_each_child(nexus, mask, slot)                          \
-	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) \
-		if (((mask)&CHILD_BIT(slot)) != 0)
+/* The first slot of @mask at or after @from; NEXUS_CHILDREN_MAX if there is none. */
+static inline uint32_t mask_next(uint32_t mask, uint32_t from)
+{
+	return (uint32_t)__builtin_ctz((mask | CHILD_BIT(NEXUS_CHILDREN_MAX)) &
+				       ~(CHILD_BIT(from) - 1));
+}
+
+/* Slots of a mask, ascending. The mask is looked at again before each: a slot that has left it
+ * meanwhile is left out. */
+#define for_each_child(nexus, mask, slot)                                     \
+	for (uint32_t slot = mask_next((mask), 0); slot < NEXUS_CHILDREN_MAX; \
+	     slot = mask_next((mask), slot + 1))
 
 static inline struct nexus_child *nexus_child_at(struct nexus *nexus, uint32_t slot)
 {
 	ASSERT(slot < NEXUS_CHILDREN_MAX);
 	return &nexus->children[slot];
+}
+
+/* Of the segment, or another unit of a power of two in bytes, that @block is in; no division. */
+static inline uint64_t nexus_unit_of(const struct nexus *nexus, uint64_t block, uint32_t unit_bytes)
+{
+	ASSERT(nexus->block_bytes <= unit_bytes);
+	return block >> (__builtin_ctz(unit_bytes) - __builtin_ctz(nexus->block_bytes));
 }
 
 static inline uint32_t mask_count(uint32_t mask)
@@ -342,6 +358,12 @@ static inline uint32_t mask_first(uint32_t mask)
 {
 	ASSERT(mask != 0);
 	return (uint32_t)__builtin_ctz(mask);
+}
+
+/* Slots that have a map of what they miss and get no writes; an empty slot has no map. */
+static inline uint32_t nexus_mask_unserved(const struct nexus *nexus)
+{
+	return nexus->mask[CHILD_STALE] | nexus->mask[CHILD_LOSING] | nexus->mask[CHILD_FAULTED];
 }
 
 /* Every slot is in the mask of its phase and in no other. */
@@ -391,6 +413,11 @@ void membership_init(struct nexus *nexus, uint64_t sequence);
 uint64_t membership_change(struct nexus *nexus);
 /** The same when a child is given up: the others are flushed before that is recorded. */
 uint64_t membership_change_lost(struct nexus *nexus);
+/**
+ * The change that gave up those whom a record that is, or may be, stored still calls healthy; 0:
+ * there are none, which costs nothing to tell while all changes are durable.
+ */
+uint64_t membership_loss_to_await(struct nexus *nexus);
 /** op_done(@waiter->parent) once @waiter->change is durable, late, or void. op_wait() before. */
 void membership_wait(struct nexus *nexus, struct record_waiter *waiter);
 /** The nexus stops itself: nothing more is recorded or answered as done. */

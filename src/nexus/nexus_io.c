@@ -70,6 +70,7 @@ static void io_start(struct nexus *nexus, struct bdev_io *io)
 	nio->slot = NO_CHILD;
 	nio->status = IO_OK;
 	nexus->active[nio->generation]++;
+	nexus->io_count++;
 	op_init(&nio->op, reactor_ready(nexus->home), io_run_function(io->type));
 	op_start(&nio->op);
 }

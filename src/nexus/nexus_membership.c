@@ -492,6 +492,34 @@ uint64_t membership_change_lost(struct nexus *nexus)
 	return membership->change_lost;
 }
 
+static uint64_t membership_loss_latest(struct nexus *nexus)
+{
+	uint64_t change = 0;
+
+	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
+		const struct nexus_child *child = nexus_child_at(nexus, slot);
+
+		if (child->is_wanted_healthy || !child->is_maybe_healthy)
+			continue;
+		if (child->lost_change > change)
+			change = child->lost_change;
+	}
+	ASSERT(change <= nexus->membership.change_last);
+	return change;
+}
+
+uint64_t membership_loss_to_await(struct nexus *nexus)
+{
+	const struct membership *membership = &nexus->membership;
+
+	ASSERT(membership->change_durable <= membership->change_last);
+	if (membership->change_durable == membership->change_last) {
+		ASSERT_SLOW(membership_loss_latest(nexus) == 0);
+		return 0;
+	}
+	return membership_loss_latest(nexus);
+}
+
 void membership_wait(struct nexus *nexus, struct record_waiter *waiter)
 {
 	struct membership *membership = &nexus->membership;

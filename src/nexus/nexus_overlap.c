@@ -13,24 +13,24 @@ static bool overlap_is_large(const struct nexus *nexus, struct block_range range
 {
 	ASSERT(range.count > 0);
 	ASSERT(block_range_is_within(range, nexus->block_count));
-	return range.count > IO_BYTES_MAX / nexus->block_bytes;
+	return range.count * nexus->block_bytes > IO_BYTES_MAX;
 }
 
 static uint64_t overlap_unit_first(const struct nexus *nexus, struct block_range range)
 {
-	ASSERT(OVERLAP_UNIT_BYTES % nexus->block_bytes == 0);
-	return range.first / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
+	return nexus_unit_of(nexus, range.first, OVERLAP_UNIT_BYTES);
 }
 
 static uint64_t overlap_unit_last(const struct nexus *nexus, struct block_range range)
 {
 	ASSERT(range.count > 0);
-	return (range.first + range.count - 1) / (OVERLAP_UNIT_BYTES / nexus->block_bytes);
+	return nexus_unit_of(nexus, range.first + range.count - 1, OVERLAP_UNIT_BYTES);
 }
 
 bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
 {
 	struct overlap *overlap = &nexus->overlap;
+	uint64_t last = overlap_unit_last(nexus, range);
 	bool is_possible = overlap->large_count > 0;
 
 	ASSERT(overlap->large_count < NEXUS_IO_MAX);
@@ -40,8 +40,7 @@ bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
 		COUNT_IF(true, "overlap_of_a_large_write");
 		return true;
 	}
-	for (uint64_t unit = overlap_unit_first(nexus, range);
-	     unit <= overlap_unit_last(nexus, range); unit++) {
+	for (uint64_t unit = overlap_unit_first(nexus, range); unit <= last; unit++) {
 		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
 
 		is_possible |= *bucket > 0 && !PLANTED(OVERLAP_NOT_ORDERED);
@@ -54,6 +53,7 @@ bool nexus_overlap_enter(struct nexus *nexus, struct block_range range)
 void nexus_overlap_leave(struct nexus *nexus, struct block_range range)
 {
 	struct overlap *overlap = &nexus->overlap;
+	uint64_t last = overlap_unit_last(nexus, range);
 
 	ASSERT(nexus->active[0] + nexus->active[1] >= overlap->large_count);
 	if (overlap_is_large(nexus, range)) {
@@ -61,8 +61,7 @@ void nexus_overlap_leave(struct nexus *nexus, struct block_range range)
 		overlap->large_count--;
 		return;
 	}
-	for (uint64_t unit = overlap_unit_first(nexus, range);
-	     unit <= overlap_unit_last(nexus, range); unit++) {
+	for (uint64_t unit = overlap_unit_first(nexus, range); unit <= last; unit++) {
 		uint16_t *bucket = &overlap->buckets[unit % OVERLAP_BUCKETS];
 
 		ASSERT(*bucket > 0);
@@ -73,14 +72,14 @@ void nexus_overlap_leave(struct nexus *nexus, struct block_range range)
 bool nexus_overlap_is_possible(const struct nexus *nexus, struct block_range range)
 {
 	const struct overlap *overlap = &nexus->overlap;
+	uint64_t last = overlap_unit_last(nexus, range);
 
 	ASSERT(overlap->large_count <= NEXUS_IO_MAX);
 	if (PLANTED(READ_NOT_ORDERED))
 		return false;
 	if (overlap->large_count > 0 || overlap_is_large(nexus, range))
 		return true;
-	for (uint64_t unit = overlap_unit_first(nexus, range);
-	     unit <= overlap_unit_last(nexus, range); unit++) {
+	for (uint64_t unit = overlap_unit_first(nexus, range); unit <= last; unit++) {
 		if (overlap->buckets[unit % OVERLAP_BUCKETS] > 0)
 			return true;
 	}

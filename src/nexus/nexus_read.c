@@ -146,11 +146,15 @@ static enum op_flow read_submit(struct nexus_io *nio, const struct iovec *iov, u
 		nio->slot = mask_first(nexus->mask[CHILD_LOSING]);
 	child_io = &nio->child_io[nio->slot];
 	range.first += nexus->data_offset_blocks;
-	*child_io = (struct bdev_io){.parent = &nio->op,
-				     .type = IO_READ,
-				     .range = range,
-				     .iov = iov,
-				     .iov_count = iov_count};
+	/* Not the whole struct: the driver's part of it is large, and nobody's before submission.
+	 */
+	child_io->parent = &nio->op;
+	child_io->type = IO_READ;
+	child_io->is_fua = false;
+	child_io->range = range;
+	child_io->iov = iov;
+	child_io->iov_count = iov_count;
+	child_io->status = IO_DEVICE_GONE;
 	op_wait(&nio->op);
 	bdev_submit(nexus->children[nio->slot].channel, child_io);
 	return op_join(&nio->op);

@@ -62,6 +62,7 @@ static int job_begin(struct nexus_child *child)
 		.block_count = nexus->block_count,
 		.locks = &nexus->locks,
 		.stale = child->stale,
+		.host_io_count = &nexus->io_count,
 		.bytes_per_second = nexus->set->options.rebuild_bytes_per_second,
 		.is_partial = bitmap_set_count(child->stale) < nexus->segment_count,
 	};

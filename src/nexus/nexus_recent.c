@@ -60,15 +60,14 @@ static void recent_clear(struct recent *recent)
 
 static uint64_t segment_first(const struct nexus *nexus, struct block_range range)
 {
-	ASSERT(REBUILD_SEGMENT_BYTES % nexus->block_bytes == 0);
-	return range.first / (REBUILD_SEGMENT_BYTES / nexus->block_bytes);
+	return nexus_unit_of(nexus, range.first, REBUILD_SEGMENT_BYTES);
 }
 
 static uint64_t segment_last(const struct nexus *nexus, struct block_range range)
 {
 	ASSERT(block_range_is_within(range, nexus->block_count));
 	ASSERT(range.count > 0);
-	return (range.first + range.count - 1) / (REBUILD_SEGMENT_BYTES / nexus->block_bytes);
+	return nexus_unit_of(nexus, range.first + range.count - 1, REBUILD_SEGMENT_BYTES);
 }
 
 void nexus_map_mark(const struct nexus *nexus, struct bitmap *map, struct block_range range)

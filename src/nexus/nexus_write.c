@@ -281,11 +281,10 @@ static void write_blame(struct nexus_io *nio)
 static void write_mark(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
-	uint32_t serving = nexus->mask[CHILD_IN_SYNC] | nexus->mask[CHILD_SYNCING];
 
 	ASSERT(nio->io->type != IO_FLUSH);
 	ASSERT(nexus->mask[CHILD_IN_SYNC] != 0);
-	for_each_child (nexus, ~serving, slot) {
+	for_each_child (nexus, nexus_mask_unserved(nexus), slot) {
 		if (nexus->children[slot].stale != NULL && !PLANTED(MISSED_WRITE_NOT_MARKED))
 			nexus_map_mark(nexus, nexus->children[slot].stale, nio->io->range);
 	}
@@ -306,7 +305,7 @@ static void write_flushed(struct nexus_io *nio)
 static enum op_flow write_record(struct nexus_io *nio)
 {
 	struct nexus *nexus = nio->nexus;
-	uint64_t change = 0;
+	uint64_t change;
 
 	ASSERT(op_is_idle(&nio->op));
 	if (nio->io->type == IO_FLUSH)
@@ -315,16 +314,8 @@ static enum op_flow write_record(struct nexus_io *nio)
 		write_mark(nio);
 	/* Those that still count are equal now: nobody else has to wait for the store. */
 	write_unlock(nio);
-	for (uint32_t slot = 0; slot < NEXUS_CHILDREN_MAX; slot++) {
-		struct nexus_child *child = nexus_child_at(nexus, slot);
-
-		if (child->is_wanted_healthy || !child->is_maybe_healthy)
-			continue;
-		if (child->lost_change > change)
-			change = child->lost_change;
-	}
+	change = membership_loss_to_await(nexus);
 	ASSERT(!nio->is_locked);
-	ASSERT(change <= nexus->membership.change_last);
 	nio->waiter.result = RECORD_WAIT_OK;
 	if (change == 0 || PLANTED(LOSS_NOT_AWAITED))
 		return OP_NEXT;

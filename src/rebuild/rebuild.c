@@ -16,7 +16,8 @@
  *  3. A task has its buffer before it asks for its lock, so a lock is never held for want of
  *memory.
  *  4. When the owner gets its answer no task holds a lock or has I/O out.
- *  5. Once the job is to end, no copy begins: who stops it because the source has missed a write
+ *  5. Whoever rests in the line is woken by one that copies, and there is such a one.
+ *  6. Once the job is to end, no copy begins: who stops it because the source has missed a write
  *     does so before that write lets its range go, and a copy may have waited for that.
  */
 #include "rebuild/rebuild.h"
@@ -42,6 +43,7 @@ struct rebuild_task {
 	struct op op;
 	enum task_step step;
 	struct rebuild_job *job;
+	struct list_node link; /* in the line */
 	uint64_t segment;
 	bool is_dropped; /* the job was to end before the segment was read */
 	struct range_lock lock;
@@ -80,6 +82,10 @@ struct rebuild_job {
 	uint64_t blocks_transferred;
 	uint64_t pace_next_ns;
 	uint32_t tasks_active;
+	uint32_t tasks_copying; /* have a segment */
+	struct list_node line;	/* tasks that rest while hosts are at work */
+	uint64_t host_io_seen;
+	uint64_t hosts_quiet_ns; /* when they are, if they begin nothing more until then */
 	uint64_t start_wall_ns;
 	uint64_t end_wall_ns;
 	struct bdev_io flush;
@@ -182,6 +188,41 @@ static void task_pace_expired(struct reactor_timer *timer)
 	op_wake(&task->op);
 }
 
+/* They have begun something lately. Between one of their I/O and the next nothing may be in work.
+ */
+static bool job_is_beside_hosts(struct rebuild_job *job)
+{
+	uint64_t now_ns = reactor_now_ns(job->options.reactor);
+
+	if (job->options.host_io_count == NULL)
+		return false;
+	if (job->host_io_seen != *job->options.host_io_count) {
+		job->host_io_seen = *job->options.host_io_count;
+		job->hosts_quiet_ns = now_ns + REBUILD_HOSTS_QUIET_NS;
+	}
+	return now_ns < job->hosts_quiet_ns;
+}
+
+/* Copies of whole segments hold reactor, disks and links; a host's I/O waits behind each of them.
+ */
+static bool task_must_rest(const struct rebuild_task *task)
+{
+	struct rebuild_job *job = task->job;
+
+	ASSERT(task->step == TASK_TAKE);
+	ASSERT(job->tasks_copying < job->options.task_count);
+	return job_is_beside_hosts(job) && job->tasks_copying >= REBUILD_TASKS_BESIDE_HOSTS;
+}
+
+static void line_wake(struct rebuild_job *job)
+{
+	struct list_node *node = list_pop_front(&job->line);
+
+	ASSERT(job->tasks_copying <= job->tasks_active);
+	if (node != NULL)
+		op_wake(&list_entry(node, struct rebuild_task, link)->op);
+}
+
 static bool task_take(struct rebuild_task *task)
 {
 	struct rebuild_job *job = task->job;
@@ -202,6 +243,7 @@ static bool task_take(struct rebuild_task *task)
 	ASSERT(!bitmap_is_set(job->copied, segment));
 	job->cursor = segment + 1;
 	job->round_taken++;
+	job->tasks_copying++;
 	task->segment = segment;
 	return true;
 }
@@ -296,7 +338,9 @@ static void task_judge(struct rebuild_task *task)
 	struct rebuild_job *job = task->job;
 
 	ASSERT(op_is_idle(&task->op));
+	ASSERT(job->tasks_copying > 0);
 	ASSERT(!bitmap_is_set(job->copied, task->segment));
+	job->tasks_copying--;
 	range_unlock(job->options.locks, &task->lock);
 	ASSERT(!task->lock.is_granted);
 	if (task->is_dropped || task->io.type == IO_READ)
@@ -317,6 +361,12 @@ static void task_run(struct op *op)
 	for (;;) {
 		switch (task->step) {
 		case TASK_TAKE:
+			if (task_must_rest(task)) {
+				REACHED("rebuild_rests_beside_hosts");
+				list_push_back(&task->job->line, &task->link);
+				return;
+			}
+			line_wake(task->job); /* one wakes the next one as long as there is room */
 			if (!task_take(task)) {
 				ASSERT(!task->lock.is_granted);
 				task->job->tasks_active--;
@@ -520,11 +570,14 @@ int rebuild_job_create(const struct rebuild_options *options, struct rebuild_job
 		goto fail_bitmap;
 	job->segment_blocks = REBUILD_SEGMENT_BYTES / block_bytes;
 	job->segments_todo = bitmap_set_count(options->stale);
+	job->host_io_seen = options->host_io_count != NULL ? *options->host_io_count : 0;
 	op_init(&job->op, reactor_ready(options->reactor), job_run);
+	list_init(&job->line);
 	for (uint32_t i = 0; i < job->options.task_count; i++) {
 		struct rebuild_task *task = &job->tasks[i];
 
 		task->job = job;
+		list_init(&task->link);
 		task->iov.iov_base = job->memory + (size_t)i * REBUILD_SEGMENT_BYTES;
 		op_init(&task->op, reactor_ready(options->reactor), task_run);
 		reactor_timer_init(&task->pace, options->reactor, task_pace_expired);
@@ -546,6 +599,7 @@ void rebuild_job_destroy(struct rebuild_job *job)
 	ASSERT(job->tasks_active == 0);
 	ASSERT(job->state == REBUILD_INIT || job->end_wall_ns != 0);
 	ASSERT(op_is_idle(&job->op));
+	ASSERT(list_is_empty(&job->line));
 	ASSERT(bitmap_set_count(job->copied) == 0);
 	memory_free_pages(job->memory, (size_t)job->options.task_count * REBUILD_SEGMENT_BYTES);
 	bitmap_destroy(job->copied);

@@ -19,6 +19,8 @@
 
 #define REBUILD_SEGMENT_BYTES	    IO_BYTES_MAX
 #define REBUILD_TASKS_MAX	    16
+#define REBUILD_TASKS_BESIDE_HOSTS  2	    /* that copy at once while hosts are at work */
+#define REBUILD_HOSTS_QUIET_NS	    1000000 /* after their last I/O began */
 #define REBUILD_CHECKPOINT_SEGMENTS 1024
 
 struct rebuild_job;
@@ -55,6 +57,11 @@ struct rebuild_options {
 	 * except after rebuild_job_abandon().
 	 */
 	struct bitmap *stale;
+	/*
+	 * I/O that hosts have begun, ever. While it grows fewer segments are copied at once. NULL:
+	 * hosts are not looked at.
+	 */
+	const uint64_t *host_io_count;
 	uint32_t task_count;	   /* 1..REBUILD_TASKS_MAX; 0: REBUILD_TASKS_MAX */
 	uint64_t bytes_per_second; /* 0: no limit */
 	bool is_partial;	   /* shown in the statistics */

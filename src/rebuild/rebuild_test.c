@@ -389,6 +389,50 @@ static void writer_and_copy_exclude_each_other(void **state)
 	bench_end(bench);
 }
 
+/* Reads of the source are held until the next step. Return: how many there were in all. */
+static uint64_t bench_step(struct bench *bench, int held)
+{
+	filter_release(bench->filters[0]);
+	bench_turns(bench, 100);
+	return filter_rule_hits(bench->filters[0], held);
+}
+
+static void few_segments_are_copied_at_once_while_hosts_are_at_work(void **state)
+{
+	struct filter_rule hold = {.action = FILTER_HOLD, .type_mask = 1 << IO_READ};
+	struct bench *bench = bench_begin(state);
+	uint64_t host_io_count = 7;
+	int held;
+
+	bitmap_set_all(bench->stale);
+	bench->options.host_io_count = &host_io_count;
+	held = bench_rule(bench, 0, hold);
+	bench_start(bench);
+	host_io_count++;
+	assert_int_equal(bench_step(bench, held), REBUILD_TASKS_BESIDE_HOSTS);
+	host_io_count++;
+	assert_int_equal(bench_step(bench, held), 2 * REBUILD_TASKS_BESIDE_HOSTS);
+	/* Those who rest go on after the first copy that ends while hosts are quiet. */
+	test_time_ns += REBUILD_HOSTS_QUIET_NS;
+	assert_int_equal(bench_step(bench, held),
+			 2 * REBUILD_TASKS_BESIDE_HOSTS + REBUILD_TASKS_MAX);
+	filter_rule_remove(bench->filters[0], held);
+	filter_release(bench->filters[0]);
+	assert_int_equal(bench_finish(bench).state, REBUILD_COMPLETED);
+	/* A job that is stopped does not wait for those who rest, and they begin nothing. */
+	bitmap_set_all(bench->stale);
+	held = bench_rule(bench, 0, hold);
+	bench_start(bench);
+	host_io_count++;
+	assert_int_equal(bench_step(bench, held), REBUILD_TASKS_BESIDE_HOSTS);
+	rebuild_job_stop(bench->job);
+	filter_release(bench->filters[0]);
+	assert_int_equal(bench_finish(bench).state, REBUILD_STOPPED);
+	assert_int_equal(filter_rule_hits(bench->filters[0], held), REBUILD_TASKS_BESIDE_HOSTS);
+	filter_rule_remove(bench->filters[0], held);
+	bench_end(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +446,7 @@ int main(void)
 		RULE(stopped_job_reads_nothing_more_from_its_source),
 		RULE(abandoned_job_clears_nothing_more),
 		RULE(writer_and_copy_exclude_each_other),
+		RULE(few_segments_are_copied_at_once_while_hosts_are_at_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
