@@ -125,8 +125,10 @@ struct bdev {
 	bool can_write_zeroes; /* natively; else the gate's callers write zeroes */
 	bool can_compare;      /* natively and atomically */
 	bool reads_zero_after_unmap;
-	bool has_volatile_cache;	/* flush is needed for durability */
-	bool is_local;			/* on this node: preferred for reads */
+	bool has_volatile_cache; /* flush is needed for durability */
+	bool is_local;		 /* on this node: preferred for reads */
+	bool waits_for_engines;	 /* its I/O may wait for buffers of other engines: a front user of
+				  * buffers, see buffer_pool.h */
 	char uri[URI_TEXT_BYTES_SHOWN]; /* as created; "" when not by URI */
 	/* private to block/ */
 	char claimed_by[NAME_BYTES_MAX]; /* "" when unclaimed */

@@ -490,6 +490,7 @@ static void filter_fill(struct filter_bdev *filter, struct bdev_create *create,
 	bdev->can_unmap = lower->can_unmap;
 	bdev->can_write_zeroes = lower->can_write_zeroes;
 	bdev->can_compare = lower->can_compare;
+	bdev->waits_for_engines = lower->waits_for_engines;
 	bdev->reads_zero_after_unmap = lower->reads_zero_after_unmap;
 	bdev->has_volatile_cache = lower->has_volatile_cache;
 	bdev->is_local = lower->is_local;

@@ -32,9 +32,10 @@ static void scene_open(struct fixture *fixture, struct scene *scene)
 
 static void scene_close(struct fixture *fixture, struct scene *scene)
 {
-	assert_int_equal(buffer_pool_free_count(reactor_buffers(fixture->other), 1), 4);
+	assert_int_equal(buffer_pool_free_count(reactor_buffers(fixture->other), 1, false), 4);
 	assert_int_equal(
-		buffer_pool_free_count(reactor_buffers(fixture->other), LARGE_BUFFER_BYTES), 4);
+		buffer_pool_free_count(reactor_buffers(fixture->other), LARGE_BUFFER_BYTES, false),
+		4);
 	memory_free(scene->bytes);
 	bdev_channel_close(scene->channel);
 	bdev_channel_close(scene->below);

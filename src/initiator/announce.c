@@ -106,6 +106,7 @@ static int announce_new(struct initiator_controller *controller)
 	bdev->memory_alignment = 1;
 	bdev->can_unmap = (identity->oncs & NVME_ONCS_DATASET_MANAGEMENT) != 0;
 	bdev->can_write_zeroes = (identity->oncs & NVME_ONCS_WRITE_ZEROES) != 0;
+	bdev->waits_for_engines = true;
 	bdev->can_compare = (identity->oncs & NVME_ONCS_COMPARE) != 0;
 	bdev->reads_zero_after_unmap = found->reads_zero_after_unmap;
 	bdev->has_volatile_cache = (identity->vwc & NVME_VWC_PRESENT) != 0;

@@ -308,6 +308,7 @@ static enum op_flow main_create_list(struct nexus_request *request)
 	bdev->block_bytes = nexus->block_bytes;
 	bdev->block_count = nexus->block_count;
 	bdev->can_compare = true;
+	bdev->waits_for_engines = true;
 	if (bdev->physical_block_bytes < bdev->block_bytes)
 		bdev->physical_block_bytes = bdev->block_bytes;
 	bdev_init(bdev);

@@ -18,12 +18,16 @@
 STATIC_ASSERT(SMALL_BUFFER_BYTES % PAGE_BYTES == 0);
 STATIC_ASSERT(LARGE_BUFFER_BYTES % PAGE_BYTES == 0);
 
+#define KEPT_PART 4 /* of a class is kept from front users */
+
 struct buffer_class {
 	uint32_t buffer_bytes;
 	uint32_t total;
 	uint32_t free_count;
 	struct list_node free; /* last in, first out: hot ones stay hot */
 	struct list_node waiting;
+	struct list_node waiting_front;
+	uint32_t kept_count; /* that front users do not get */
 	struct buffer *buffers;
 };
 
@@ -41,6 +45,8 @@ static int class_init(struct buffer_class *class, uint32_t buffer_bytes, uint32_
 	class->total = total;
 	list_init(&class->free);
 	list_init(&class->waiting);
+	list_init(&class->waiting_front);
+	class->kept_count = total / KEPT_PART;
 	if (total == 0)
 		return 0;
 	class->buffers = memory_alloc_array(total, sizeof(class->buffers[0]));
@@ -105,6 +111,7 @@ void buffer_pool_destroy(struct buffer_pool *pool)
 	for (int i = 0; i < CLASS_COUNT; i++) {
 		ASSERT(pool->of[i].free_count == pool->of[i].total);
 		ASSERT(list_is_empty(&pool->of[i].waiting));
+		ASSERT(list_is_empty(&pool->of[i].waiting_front));
 		memory_free(pool->of[i].buffers);
 	}
 	ASSERT((pool->arena == NULL) == (pool->arena_bytes == 0));
@@ -137,14 +144,30 @@ struct buffer *buffer_acquire(struct buffer_pool *pool, uint32_t size_bytes)
 	return list_entry(node, struct buffer, link);
 }
 
+struct buffer *buffer_acquire_front(struct buffer_pool *pool, uint32_t size_bytes)
+{
+	const struct buffer_class *class = class_for(pool, size_bytes);
+
+	ASSERT(class->kept_count < class->total || class->total == 0);
+	if (class->free_count <= class->kept_count)
+		return NULL;
+	ASSERT(list_is_empty(&class->waiting_front));
+	return buffer_acquire(pool, size_bytes);
+}
+
 void buffer_wait(struct buffer_pool *pool, struct buffer_waiter *waiter)
 {
+	struct buffer_class *class = class_for(pool, waiter->size_bytes);
+
 	ASSERT(waiter->parent == NULL || waiter->parent->pending > 0);
 	list_init(&waiter->link);
-	waiter->buffer = buffer_acquire(pool, waiter->size_bytes);
+	waiter->buffer = waiter->is_front ? buffer_acquire_front(pool, waiter->size_bytes)
+					  : buffer_acquire(pool, waiter->size_bytes);
 	REACHED_IF(waiter->buffer == NULL, "buffer_waited_for");
+	REACHED_IF(waiter->buffer == NULL && class->free_count > 0, "buffer_kept_from_the_front");
 	if (waiter->buffer == NULL)
-		list_push_back(&class_for(pool, waiter->size_bytes)->waiting, &waiter->link);
+		list_push_back(waiter->is_front ? &class->waiting_front : &class->waiting,
+			       &waiter->link);
 	else
 		op_done(waiter->parent);
 	ASSERT((waiter->buffer == NULL) == !list_is_empty(&waiter->link));
@@ -154,7 +177,7 @@ bool buffer_wait_cancel(struct buffer_pool *pool, struct buffer_waiter *waiter)
 {
 	if (waiter->buffer != NULL)
 		return false;
-	ASSERT(class_for(pool, waiter->size_bytes)->free_count == 0);
+	ASSERT(waiter->is_front || class_for(pool, waiter->size_bytes)->free_count == 0);
 	ASSERT(waiter->parent == NULL || waiter->parent->pending > 0);
 	ASSERT(!list_is_empty(&waiter->link));
 	list_remove(&waiter->link);
@@ -175,6 +198,8 @@ void buffer_release(struct buffer_pool *pool, struct buffer *buffer)
 	ASSERT(list_is_empty(&class->waiting) || class->free_count == 0);
 	ASSERT((size_t)(buffer->bytes - pool->arena) < pool->arena_bytes);
 	node = list_pop_front(&class->waiting);
+	if (node == NULL && class->free_count >= class->kept_count)
+		node = list_pop_front(&class->waiting_front);
 	if (node != NULL) {
 		struct buffer_waiter *waiter = list_entry(node, struct buffer_waiter, link);
 
@@ -196,9 +221,12 @@ void buffer_pool_memory(struct buffer_pool *pool, void **ret_memory, size_t *ret
 	*ret_size_bytes = pool->arena_bytes;
 }
 
-uint32_t buffer_pool_free_count(const struct buffer_pool *pool, uint32_t size_bytes)
+uint32_t buffer_pool_free_count(const struct buffer_pool *pool, uint32_t size_bytes, bool is_front)
 {
+	const struct buffer_class *class = &pool->of[size_bytes > SMALL_BUFFER_BYTES];
+	uint32_t kept_count = is_front ? class->kept_count : 0;
+
 	ASSERT(size_bytes > 0);
 	ASSERT(size_bytes <= LARGE_BUFFER_BYTES);
-	return pool->of[size_bytes > SMALL_BUFFER_BYTES].free_count;
+	return class->free_count > kept_count ? class->free_count - kept_count : 0;
 }

@@ -3,8 +3,12 @@
  *
  * Whoever finds none free waits in line: memory is bounded, order is arrival, and a waiter gets
  * its buffer with its wake-up. Untouched buffers cost address space only.
- * Invariants: a free buffer of a class exists only while nobody waits for that class; single
- * thread.
+ * A quarter of each class is kept from front users: those whose I/O waits for buffers of other
+ * engines before it gives its own back, as that of a mirror does. Without it two engines that hold
+ * copies for each other could each have all buffers in such I/O, and wait for ever.
+ *
+ * Invariants: a free buffer of a class exists only while nobody waits for that class, but for the
+ * front users, who may wait while no more than the kept ones are free; single thread.
  */
 #ifndef REACTOR_BUFFER_POOL_H
 #define REACTOR_BUFFER_POOL_H
@@ -28,6 +32,7 @@ struct buffer {
 struct buffer_waiter {
 	struct op *parent; /* gets one op_done() together with the buffer */
 	uint32_t size_bytes;
+	bool is_front; /* see above */
 	struct buffer *buffer;
 	struct list_node link; /* private */
 };
@@ -40,6 +45,8 @@ void buffer_pool_destroy(struct buffer_pool *pool);
 /** Smallest class that holds @size_bytes (<= LARGE_BUFFER_BYTES). NULL: none free, or others wait.
  */
 struct buffer *buffer_acquire(struct buffer_pool *pool, uint32_t size_bytes);
+/** The same for a front user. */
+struct buffer *buffer_acquire_front(struct buffer_pool *pool, uint32_t size_bytes);
 
 /**
  * buffer_wait - acquire now or as soon as one is returned
@@ -55,6 +62,7 @@ void buffer_release(struct buffer_pool *pool, struct buffer *buffer);
 
 /** The arena, to register with the ring. */
 void buffer_pool_memory(struct buffer_pool *pool, void **ret_memory, size_t *ret_size_bytes);
-uint32_t buffer_pool_free_count(const struct buffer_pool *pool, uint32_t size_bytes);
+/** How many a user, or a front user, could get now. */
+uint32_t buffer_pool_free_count(const struct buffer_pool *pool, uint32_t size_bytes, bool is_front);
 
 #endif

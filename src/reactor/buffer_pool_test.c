@@ -24,7 +24,8 @@ static void taker_wait(struct taker *taker, struct op_queue *queue, struct buffe
 {
 	op_init(&taker->op, queue, taker_run);
 	taker->entered = 0;
-	taker->waiter = (struct buffer_waiter){.parent = &taker->op, .size_bytes = 100};
+	taker->waiter = (struct buffer_waiter){
+		.parent = &taker->op, .size_bytes = 100, .is_front = taker->waiter.is_front};
 	op_wait(&taker->op);
 	buffer_wait(pool, &taker->waiter);
 	if (op_join(&taker->op) == OP_NEXT)
@@ -48,10 +49,10 @@ static void the_smallest_class_that_fits_is_used(void **state)
 	assert_int_equal((uintptr_t)small->bytes % 4096, 0);
 	assert_int_equal((uintptr_t)large->bytes % 4096, 0);
 	assert_null(buffer_acquire(pool, LARGE_BUFFER_BYTES));
-	assert_int_equal(buffer_pool_free_count(pool, 1), 1);
+	assert_int_equal(buffer_pool_free_count(pool, 1, false), 1);
 	buffer_release(pool, small);
 	buffer_release(pool, large);
-	assert_int_equal(buffer_pool_free_count(pool, 1), 2);
+	assert_int_equal(buffer_pool_free_count(pool, 1, false), 2);
 	buffer_pool_destroy(pool);
 }
 
@@ -86,7 +87,7 @@ static void waiters_are_served_in_the_order_of_arrival(void **state)
 {
 	struct buffer_pool *pool;
 	struct op_queue queue;
-	struct taker takers[3];
+	struct taker takers[3] = {0};
 
 	(void)state;
 	op_queue_init(&queue);
@@ -101,7 +102,7 @@ static void waiters_are_served_in_the_order_of_arrival(void **state)
 		if (i < 2)
 			assert_int_equal(takers[i + 1].entered, 1);
 	}
-	assert_int_equal(buffer_pool_free_count(pool, 1), 1);
+	assert_int_equal(buffer_pool_free_count(pool, 1, false), 1);
 	buffer_pool_destroy(pool);
 }
 
@@ -109,7 +110,7 @@ static void who_leaves_the_line_is_answered_and_skipped(void **state)
 {
 	struct buffer_pool *pool;
 	struct op_queue queue;
-	struct taker takers[3];
+	struct taker takers[3] = {0};
 
 	(void)state;
 	op_queue_init(&queue);
@@ -129,6 +130,60 @@ static void who_leaves_the_line_is_answered_and_skipped(void **state)
 	buffer_pool_destroy(pool);
 }
 
+/* Else two engines that hold copies for each other could wait for each other's for ever. */
+static void a_quarter_is_kept_from_front_users(void **state)
+{
+	struct buffer_pool *pool;
+	struct buffer *buffers[8];
+
+	(void)state;
+	assert_int_equal(buffer_pool_create(8, 0, &pool), 0);
+	assert_int_equal(buffer_pool_free_count(pool, 1, true), 6);
+	for (int i = 0; i < 6; i++) {
+		buffers[i] = buffer_acquire_front(pool, 1);
+		assert_non_null(buffers[i]);
+	}
+	assert_null(buffer_acquire_front(pool, 1));
+	assert_int_equal(buffer_pool_free_count(pool, 1, true), 0);
+	assert_int_equal(buffer_pool_free_count(pool, 1, false), 2);
+	for (int i = 6; i < 8; i++) {
+		buffers[i] = buffer_acquire(pool, 1);
+		assert_non_null(buffers[i]);
+	}
+	for (int i = 0; i < 8; i++)
+		buffer_release(pool, buffers[i]);
+	buffer_pool_destroy(pool);
+}
+
+static void a_front_user_waits_until_more_than_the_kept_are_free(void **state)
+{
+	struct buffer_pool *pool;
+	struct op_queue queue;
+	struct taker front = {.waiter.is_front = true}, plain = {.entered = 0};
+	struct buffer *buffers[4];
+
+	(void)state;
+	op_queue_init(&queue);
+	assert_int_equal(buffer_pool_create(4, 0, &pool), 0);
+	for (int i = 0; i < 4; i++)
+		buffers[i] = buffer_acquire(pool, 1);
+	taker_wait(&front, &queue, pool);
+	taker_wait(&plain, &queue, pool);
+	buffer_release(pool, buffers[0]);
+	assert_null(front.waiter.buffer); /* the other may be what it waits for */
+	assert_non_null(plain.waiter.buffer);
+	buffer_release(pool, buffers[1]);
+	assert_null(front.waiter.buffer);
+	assert_int_equal(buffer_pool_free_count(pool, 1, false), 1);
+	buffer_release(pool, buffers[2]);
+	assert_non_null(front.waiter.buffer);
+	assert_int_equal(op_queue_run(&queue, 10), 2);
+	buffer_release(pool, front.waiter.buffer);
+	buffer_release(pool, plain.waiter.buffer);
+	buffer_release(pool, buffers[3]);
+	buffer_pool_destroy(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +191,8 @@ int main(void)
 		cmocka_unit_test(buffers_do_not_overlap),
 		cmocka_unit_test(waiters_are_served_in_the_order_of_arrival),
 		cmocka_unit_test(who_leaves_the_line_is_answered_and_skipped),
+		cmocka_unit_test(a_quarter_is_kept_from_front_users),
+		cmocka_unit_test(a_front_user_waits_until_more_than_the_kept_are_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,15 @@ static uint32_t buffer_bytes(const struct command *command)
 	return command->data_bytes + command->scratch_bytes;
 }
 
+/* Those of a mirror wait for other engines while they hold a buffer. */
+static bool command_is_front(const struct command *command)
+{
+	const struct target_subsystem *subsystem = command->connection->subsystem;
+
+	return command->connection->qid != 0 && subsystem != NULL && subsystem->bdev != NULL &&
+	       subsystem->bdev->waits_for_engines;
+}
+
 /* How many buffers of this size one controller may hold: as many as are free for all, so that the
  * more one has, the more it leaves; and of the large ones a fixed number at most. */
 static uint32_t share_limit(const struct command *command)
@@ -137,7 +146,8 @@ static uint32_t share_limit(const struct command *command)
 
 	ASSERT(size > 0);
 	ASSERT(most > 0);
-	free_count = buffer_pool_free_count(reactor_buffers(connection->reactor), size);
+	free_count = buffer_pool_free_count(reactor_buffers(connection->reactor), size,
+					    command_is_front(command));
 	return size > SMALL_BUFFER_BYTES && free_count > most ? most : free_count;
 }
 
@@ -228,10 +238,12 @@ static enum op_flow command_take_buffer(struct command *command)
 	if (size == 0 || command->data != NULL)
 		return OP_NEXT;
 	ASSERT(size <= LARGE_BUFFER_BYTES);
-	command->buffer = buffer_acquire(pool, size);
+	command->buffer = command_is_front(command) ? buffer_acquire_front(pool, size)
+						    : buffer_acquire(pool, size);
 	if (command->buffer != NULL)
 		return OP_NEXT;
-	command->waiter = (struct buffer_waiter){.parent = &command->op, .size_bytes = size};
+	command->waiter = (struct buffer_waiter){
+		.parent = &command->op, .size_bytes = size, .is_front = command_is_front(command)};
 	command->is_waiting_buffer = true;
 	list_init(&command->waiter.link);
 	op_wait(&command->op);

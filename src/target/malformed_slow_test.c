@@ -318,7 +318,7 @@ static uint32_t taken_count;
 /* All small ones but @left. */
 static void buffers_take(struct buffer_pool *pool, uint32_t left)
 {
-	while (buffer_pool_free_count(pool, SMALL_BUFFER_BYTES) > left)
+	while (buffer_pool_free_count(pool, SMALL_BUFFER_BYTES, false) > left)
 		taken[taken_count++] = buffer_acquire(pool, SMALL_BUFFER_BYTES);
 }
 
@@ -419,7 +419,8 @@ static void fused_halves_get_buffers_when_hoarders_go(void **state)
 	(void)fused_half_send(NVME_COMPARE, 1, sizeof(zeroes));
 	second = fused_half_send(NVME_WRITE, 2, sizeof(zeroes));
 	stage_run_ms(&fixture.stage, 5);
-	assert_int_equal(buffer_pool_free_count(reactor_buffers(fixture.stage.home), 131072), 0);
+	assert_int_equal(buffer_pool_free_count(reactor_buffers(fixture.stage.home), 131072, false),
+			 0);
 	for (uint32_t i = 0; i < 2 * MANY_HOARDERS; i++)
 		host_close(&hosts[i]);
 	fused_pair_serve(second, sizeof(zeroes));

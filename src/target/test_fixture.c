@@ -220,8 +220,8 @@ static struct fixture_level level_now(const struct stage *stage)
 	for (int i = 0; i < 2; i++) {
 		struct buffer_pool *pool = reactor_buffers(reactors[i]);
 
-		level.free_small[i] = buffer_pool_free_count(pool, SMALL_BUFFER_BYTES);
-		level.free_large[i] = buffer_pool_free_count(pool, LARGE_BUFFER_BYTES);
+		level.free_small[i] = buffer_pool_free_count(pool, SMALL_BUFFER_BYTES, false);
+		level.free_large[i] = buffer_pool_free_count(pool, LARGE_BUFFER_BYTES, false);
 	}
 	level.heap_bytes = heap_bytes();
 	return level;
