@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front to Meson and the tools; `make help` lists what there is.
 BUILD ?= build
+RELEASE ?= build-release
 SEEDS ?= 200
 FIRST ?= 1
 SEED ?=
@@ -48,8 +49,10 @@ format: ## let clang-format decide the layout
 tidy: all ## the rules of the house, as a test
 	@/usr/bin/python3 tools/tidy
 
-install: all ## install the programs under PREFIX
-	@meson configure $(BUILD) --prefix $(PREFIX) && meson install -C $(BUILD)
+install: packages ## build what is measured and shipped, and install it under PREFIX
+	@test -f $(RELEASE)/build.ninja || meson setup $(RELEASE) --native-file tools/release.ini >/dev/null
+	@ninja -C $(RELEASE) --quiet
+	@meson configure $(RELEASE) --prefix $(PREFIX) && meson install -C $(RELEASE)
 
 clean: ## remove the build folders
 	@rm -rf $(BUILD) build-*

@@ -178,7 +178,7 @@ static int parameter_apply(struct initiator_controller *controller,
 static int controller_configure(struct initiator_controller *controller, const struct uri *uri,
 				char ret_error[ERROR_TEXT_BYTES])
 {
-	const char *nqn;
+	const char *nqn = NULL;
 	int rc;
 
 	rc = uri_nqn(uri, &nqn, ret_error);

@@ -20,11 +20,14 @@
 #include "initiator/slot_impl.h"
 #include "reactor/reactor_call.h"
 
-#define SEND_IOV_COUNT	 128 /* of one batch */
+#define SEND_IOV_COUNT	     128 /* of one batch */
 /* What goes on the wire at once, when PDUs are small: two of TCP's largest segments (64 KiB) and
  * never a third, short one, that would have to wait for a timer where TCP paces. */
-#define SEND_BYTES_MAX	 (116 * 1024)
-#define TIMEOUT_NEVER_MS UINT32_MAX
+#define SEND_BYTES_MAX	     (116 * 1024)
+/* A batch of so much has large PDUs: segments are full anyway, and calls are what counts. */
+#define SEND_LARGE_BYTES     (128 * 1024)
+#define SEND_LARGE_BYTES_MAX (512 * 1024)
+#define TIMEOUT_NEVER_MS     UINT32_MAX
 
 enum receive_step {
 	RECEIVE_COMMON, /* the first 8 bytes of a PDU */

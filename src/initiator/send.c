@@ -61,8 +61,12 @@ static void batch_add(struct queue_send *send, void *bytes, size_t size_bytes)
 
 static bool batch_has_room(const struct queue_send *send)
 {
+	/* Small PDUs never bring it so far. */
+	uint32_t bytes_max =
+		send->batch_bytes >= SEND_LARGE_BYTES ? SEND_LARGE_BYTES_MAX : SEND_BYTES_MAX;
+
 	/* Head, one piece of data, digest. */
-	return send->iov_count + 3 <= SEND_IOV_COUNT && send->batch_bytes < SEND_BYTES_MAX;
+	return send->iov_count + 3 <= SEND_IOV_COUNT && send->batch_bytes < bytes_max;
 }
 
 /* The next H2CData of the slot's oldest R2T. Return: its data bytes. */

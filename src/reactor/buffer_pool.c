@@ -164,7 +164,7 @@ void buffer_wait(struct buffer_pool *pool, struct buffer_waiter *waiter)
 	waiter->buffer = waiter->is_front ? buffer_acquire_front(pool, waiter->size_bytes)
 					  : buffer_acquire(pool, waiter->size_bytes);
 	REACHED_IF(waiter->buffer == NULL, "buffer_waited_for");
-	REACHED_IF(waiter->buffer == NULL && class->free_count > 0, "buffer_kept_from_the_front");
+	COUNT_IF(waiter->buffer == NULL && class->free_count > 0, "buffer_kept_from_the_front");
 	if (waiter->buffer == NULL)
 		list_push_back(waiter->is_front ? &class->waiting_front : &class->waiting,
 			       &waiter->link);

@@ -54,12 +54,12 @@ static uint32_t send_add_item(struct send *send, uint32_t count, const struct se
 /* Moves what fits from the queue into the batch. Return: how many iovecs it has. */
 static uint32_t send_collect(struct send *send)
 {
-	uint32_t count = 0, bytes = 0;
+	uint32_t count = 0, bytes = 0, bytes_max = SEND_BYTES_MAX;
 
 	ASSERT(!send->is_sending);
 	ASSERT(list_is_empty(&send->sending));
 	/* See SEND_BYTES_MAX. */
-	while (count + ITEM_IOVS_MAX <= SEND_IOV_MAX && bytes < SEND_BYTES_MAX) {
+	while (count + ITEM_IOVS_MAX <= SEND_IOV_MAX && bytes < bytes_max) {
 		struct list_node *node = list_pop_front(&send->queue);
 		struct send_item *item;
 
@@ -69,6 +69,8 @@ static uint32_t send_collect(struct send *send)
 		list_push_back(&send->sending, node);
 		item->is_handed_over = true;
 		bytes += item->head_bytes + item->data_bytes;
+		if (item->data_bytes >= SEND_LARGE_BYTES)
+			bytes_max = SEND_LARGE_BYTES_MAX;
 		count = send_add_item(send, count, item);
 	}
 	return count;

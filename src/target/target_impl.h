@@ -30,6 +30,9 @@
 /* At once, when PDUs are small: two of TCP's largest segments (64 KiB) and never a third, short
  * one, that would have to wait for a timer where TCP paces. */
 #define SEND_BYTES_MAX		(116 * 1024)
+/* With a PDU of so much in it: segments are full anyway, and calls are what counts. */
+#define SEND_LARGE_BYTES	(32 * 1024)
+#define SEND_LARGE_BYTES_MAX	(1024 * 1024)
 #define RECEIVE_PDUS_PER_TURN	64
 #define RECEIVE_BYTES_PER_TURN	(512 * 1024)
 #define KEEP_ALIVE_UNIT_MS	100
