@@ -122,6 +122,7 @@ static void queue_pretend_live(struct initiator_queue *queue, uint8_t digests)
 	queue->receive.step = RECEIVE_COMMON;
 	queue->receive.head_bytes = 0;
 	queue->receive.slot = NULL;
+	queue->receive.memo.is_known = false;
 	queue->receive.rules = (struct nvme_tcp_rules){
 		.side = NVME_TCP_CONTROLLER_TO_HOST,
 		.is_initialized = true,

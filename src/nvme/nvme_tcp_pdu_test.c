@@ -374,6 +374,29 @@ static void term_carries_at_most_128_bytes_of_the_fault(void **state)
 	assert_int_equal(decoded.field_offset, 3);
 }
 
+static void header_that_is_recalled_is_the_last_that_was_good(void **state)
+{
+	struct nvme_tcp_common command = {NVME_TCP_CAPSULE_COMMAND, 0, 72, 0, le32_store(72)};
+	struct nvme_tcp_common data = {NVME_TCP_CAPSULE_COMMAND, 0, 72, 72, le32_store(72 + 512)};
+	struct nvme_tcp_common bad = {NVME_TCP_CAPSULE_COMMAND, 0, 71, 0, le32_store(72)};
+	const struct nvme_tcp_common *const order[] = {&command, &command, &data, &data,
+						       &command, &bad,	   &bad,  &command};
+	struct nvme_tcp_memo memo = {.is_known = false};
+	struct nvme_tcp_header header = {.data_bytes = 1};
+	struct nvme_tcp_fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		int rc = nvme_tcp_header_recall(&memo, (const uint8_t *)order[i], &h2c_rules,
+						&header, &fault);
+
+		assert_int_equal(rc, order[i] == &bad ? -EPROTO : 0);
+		if (rc == 0)
+			assert_int_equal(header.data_bytes, order[i] == &data ? 512 : 0);
+		assert_int_equal(memo.is_known, rc == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +414,7 @@ int main(void)
 		cmocka_unit_test(transfer_that_overflows_or_disagrees_is_refused),
 		cmocka_unit_test(success_without_last_is_refused),
 		cmocka_unit_test(term_carries_at_most_128_bytes_of_the_fault),
+		cmocka_unit_test(header_that_is_recalled_is_the_last_that_was_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
