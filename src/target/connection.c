@@ -152,7 +152,8 @@ static void connection_free(struct connection *connection)
 		controller_drop_queue(connection);
 	atomic_fetch_sub_explicit(&target->connection_count, 1, memory_order_relaxed);
 	if (!PLANTED(SLOTS_LEAK))
-		memory_free(connection->slots);
+		memory_free_pages(connection->slots,
+				  connection->slot_count * sizeof(*connection->slots));
 	if (connection->by_cid != &connection->first_bucket)
 		memory_free(connection->by_cid);
 	memory_free(connection);
@@ -332,14 +333,15 @@ int connection_size(struct connection *connection, uint32_t depth)
 	ASSERT(depth >= 2 && depth <= TARGET_QUEUE_DEPTH_MAX);
 	while (bucket_count < count)
 		bucket_count *= 2;
-	connection->slots = memory_alloc_array(count, sizeof(*connection->slots));
+	/* Pages, so that what thousands of connections had goes back to the system with them. */
+	connection->slots = memory_alloc_pages(count * sizeof(*connection->slots));
 	if (connection->slots == NULL)
 		return -ENOMEM;
 	command_forget_cid(&connection->first);
 	connection->by_cid = memory_alloc_array(bucket_count, sizeof(*connection->by_cid));
 	if (connection->by_cid == NULL) {
 		connection->by_cid = &connection->first_bucket;
-		memory_free(connection->slots);
+		memory_free_pages(connection->slots, count * sizeof(*connection->slots));
 		connection->slots = NULL;
 		return -ENOMEM;
 	}
