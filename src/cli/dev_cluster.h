@@ -12,6 +12,9 @@
 #include "cli/process.h"
 #include "cli/rpc_session.h"
 
+#include <jansson.h>
+#include <stdio.h>
+
 struct dev_cluster {
 	const struct dev_options *options;
 	struct dev_directory directory;
@@ -87,6 +90,10 @@ enum cli_exit dev_detach(struct dev_cluster *cluster, struct dev_detached *ret_d
 bool dev_attach_is_whole(const struct dev_cluster *cluster);
 
 /* dev_status.c */
+
+/** Writes @root in the form that the options ask for; @table_print is that for people. */
+void dev_document_print(const struct dev_cluster *cluster, FILE *out, json_t *root,
+			void (*table_print)(json_t *root, FILE *out));
 
 /** Writes the status to @out. Return: CLI_NOT_RUNNING (without words) when no engine runs. */
 enum cli_exit dev_status(struct dev_cluster *cluster, FILE *out)

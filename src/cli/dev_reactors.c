@@ -25,7 +25,7 @@ static json_t *number_text(json_t *reactor, const char *key, uint64_t unit)
 			    (uint64_t)json_integer_value(json_object_get(reactor, key)) / unit);
 }
 
-static void table_print(json_t *reactors, FILE *out)
+static void table_print(json_t *root, FILE *out)
 {
 	static const struct {
 		const char *heading;
@@ -47,7 +47,7 @@ static void table_print(json_t *reactors, FILE *out)
 	json_t *rows = json_array();
 	json_t *row = json_pack("[s]", "NODE");
 	size_t index;
-	json_t *reactor;
+	json_t *reactor, *reactors = json_object_get(root, "reactors");
 
 	for (size_t i = 0; i < column_count; i++)
 		json_array_append_new(row, json_string(columns[i].heading));
@@ -94,19 +94,8 @@ enum cli_exit dev_reactors(struct dev_cluster *cluster, FILE *out, struct cli_er
 	if (rc == CLI_OK && json_array_size(reactors) == 0)
 		rc = cli_fail(error, CLI_NOT_RUNNING,
 			      "no engine runs: mayastor dev up starts them");
-	if (rc == CLI_OK) {
-		switch (cluster->options->output) {
-		case DEV_OUTPUT_TABLE:
-			table_print(reactors, out);
-			break;
-		case DEV_OUTPUT_JSON:
-			output_json(out, root);
-			break;
-		case DEV_OUTPUT_YAML:
-			output_yaml(out, root);
-			break;
-		}
-	}
+	if (rc == CLI_OK)
+		dev_document_print(cluster, out, root, table_print);
 	json_decref(root);
 	return rc;
 }

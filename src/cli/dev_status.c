@@ -219,14 +219,12 @@ static void status_print(json_t *root, FILE *out)
 			text_of(attachment, "state"), text_of(attachment, "via"));
 }
 
-enum cli_exit dev_status(struct dev_cluster *cluster, FILE *out)
+void dev_document_print(const struct dev_cluster *cluster, FILE *out, json_t *root,
+			void (*table_print)(json_t *root, FILE *out))
 {
-	uint32_t running;
-	json_t *root = status_gather(cluster, &running);
-
 	switch (cluster->options->output) {
 	case DEV_OUTPUT_TABLE:
-		status_print(root, out);
+		table_print(root, out);
 		break;
 	case DEV_OUTPUT_JSON:
 		output_json(out, root);
@@ -235,6 +233,14 @@ enum cli_exit dev_status(struct dev_cluster *cluster, FILE *out)
 		output_yaml(out, root);
 		break;
 	}
+}
+
+enum cli_exit dev_status(struct dev_cluster *cluster, FILE *out)
+{
+	uint32_t running;
+	json_t *root = status_gather(cluster, &running);
+
+	dev_document_print(cluster, out, root, status_print);
 	json_decref(root);
 	return running > 0 ? CLI_OK : CLI_NOT_RUNNING;
 }
