@@ -32,7 +32,8 @@ static void timer_arm(struct load_pace *pace, uint64_t woken_count)
 	uint64_t next_ns = due_ns(pace, pace->taken_count + woken_count);
 	uint64_t delay_ns = next_ns > now_ns ? next_ns - now_ns : 0;
 
-	reactor_timer_start(&pace->timer, delay_ns < LOOK_NS ? delay_ns : LOOK_NS);
+	pace->is_look = delay_ns > LOOK_NS;
+	reactor_timer_start(&pace->timer, pace->is_look ? LOOK_NS : delay_ns);
 }
 
 static uint64_t due_count(const struct load_pace *pace, uint64_t now_ns)
@@ -44,12 +45,15 @@ static uint64_t due_count(const struct load_pace *pace, uint64_t now_ns)
 	       passed_ns % NS_PER_SECOND * pace->rate / NS_PER_SECOND + 1;
 }
 
-/* Those whose I/O is due go on; if none is, all look whether the run is over. */
+/*
+ * Those whose I/O is due go on; when none was for long, all look whether the run is over. Others
+ * may have taken meanwhile what the timer was armed for: then it is armed for the next.
+ */
 static void timer_expired(struct reactor_timer *timer)
 {
 	struct load_pace *pace = container_of(timer, struct load_pace, timer);
 	uint64_t due = load_pace_behind_count(pace, reactor_now_ns(timer->reactor));
-	uint64_t wanted = due > 0 ? due : UINT64_MAX;
+	uint64_t wanted = pace->is_look ? UINT64_MAX : due;
 	uint64_t woken = 0;
 
 	for (; woken < wanted && !list_is_empty(&pace->waiting); woken++)

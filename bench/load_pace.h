@@ -18,6 +18,7 @@ struct load_pace {
 	uint64_t taken_count;
 	struct list_node waiting; /* of struct load_pace_waiter */
 	struct reactor_timer timer;
+	bool is_look; /* the timer expires before anything is due: to see whether the run is over */
 };
 
 /* One in line; embed. */

@@ -114,6 +114,14 @@ static void asker_run(struct op *op)
 	load_pace_await(asker->pace, &asker->waiter);
 }
 
+static void stall(struct fixture *fixture, uint64_t ns)
+{
+	uint64_t until_ns = os_clock_now_ns(fixture->os) + ns;
+
+	while (os_clock_now_ns(fixture->os) < until_ns)
+		;
+}
+
 static void those_in_line_are_woken_in_turn_and_learn_of_the_end(void **state)
 {
 	struct fixture *fixture = *state;
@@ -130,8 +138,11 @@ static void those_in_line_are_woken_in_turn_and_learn_of_the_end(void **state)
 		load_pace_waiter_init(&askers[i].waiter, &askers[i].op);
 		op_start(&askers[i].op);
 	}
-	while (pace->taken_count < 31)
+	while (pace->taken_count < 31) {
 		reactor_turn(fixture->reactor, true);
+		if (pace->taken_count == 10)
+			stall(fixture, 3 * MS + MS / 5); /* then one is due for each of them */
+	}
 	for (int i = 0; i < WAITERS; i++) {
 		/* Nobody is left out, and none is woken for another's I/O. */
 		assert_in_range(askers[i].taken, 31 / WAITERS, 31 / WAITERS + 1);
